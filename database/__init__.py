@@ -1,0 +1,1 @@
+"""PostgreSQL: embedded server, connection, migrations, encryption, repositories. All SQL outside dbt lives here."""

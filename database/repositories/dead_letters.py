@@ -1,0 +1,204 @@
+"""sync.dead_letters: what could not be applied, why, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from database.connection import Connection
+from database.repositories.words import ErrorWord
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    source: str
+    """webhook, api, request, or an outbound action"""
+    error_word: ErrorWord
+    reason: str
+    raw_id: int | None = None
+    stream: str | None = None
+    crm_id: str | None = None
+    payload: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLetter:
+    dead_letter_id: int
+    project_id: str
+    source: str
+    raw_id: int | None
+    stream: str | None
+    crm_id: str | None
+
+
+async def open_many(
+    connection: Connection, project_id: str, letters: Sequence[Letter], *, also_discarded: bool = True
+) -> None:
+    """Open inbound letters; one that is open for the same thing gets the newer reason and another attempt.
+
+    `also_discarded` false: what a person has discarded stays closed.
+    """
+    unique: dict[tuple[str, int | None, str | None, str | None], Letter] = {}
+    for letter in letters:
+        key = (letter.source, letter.raw_id, letter.stream, letter.crm_id)
+        known = unique.get(key)
+        if known is None:
+            unique[key] = letter
+        elif letter.reason not in known.reason:
+            unique[key] = _joined(known, letter)
+    if not unique:
+        return
+    await connection.execute(
+        """
+        insert into sync.dead_letters as stored (
+            project_id, source, raw_id, stream, crm_id, error_word, reason, payload
+        )
+        select %(project)s, source, raw_id, stream, crm_id, error_word, reason, payload
+        from json_to_recordset(%(letters)s::json) as l (
+            source text, raw_id bigint, stream text, crm_id text, error_word text, reason text, payload text
+        )
+        where %(also_discarded)s or not exists (
+            select from sync.dead_letters as d
+            where d.project_id = %(project)s and d.state = 'discarded' and d.direction = 'inbound'
+                and d.source = l.source and d.raw_id is not distinct from l.raw_id
+                and d.stream is not distinct from l.stream and d.crm_id is not distinct from l.crm_id
+        )
+        on conflict (project_id, direction, source, coalesce(raw_id, 0), coalesce(stream, ''), coalesce(crm_id, ''))
+            where state = 'open'
+        do update set error_word = excluded.error_word, reason = excluded.reason, payload = excluded.payload,
+            attempts = stored.attempts + 1, last_failed_at = clock_timestamp()
+        """,
+        {
+            "project": project_id,
+            "letters": msgspec.json.encode(list(unique.values())).decode(),
+            "also_discarded": also_discarded,
+        },
+    )
+
+
+async def resolve_applied(
+    connection: Connection, project_id: str, applied: Sequence[tuple[str, int, str | None, str | None]]
+) -> int:
+    """Close the letters of raw rows (source, raw_id, stream, crm_id) that are applied now, and those of older records
+    and re-reads of the same objects, which they replace. Returns how many were closed."""
+    cursor = await connection.execute(
+        """
+        select exists (
+            select from sync.dead_letters where project_id = %s and state = 'open' and direction = 'inbound'
+        ) as flag
+        """,
+        [project_id],
+    )
+    row = await cursor.fetchone()
+    if row is None or not row["flag"] or not applied:
+        return 0
+    cursor = await connection.execute(
+        """
+        update sync.dead_letters as d
+        set state = 'resolved', closed_at = clock_timestamp(),
+            closed_by = case when d.raw_id = a.raw_id and d.source = a.source then 'applied' else 'superseded' end
+        from unnest(%(sources)s::text[], %(ids)s::bigint[], %(streams)s::text[], %(crm_ids)s::text[])
+            as a (source, raw_id, stream, crm_id)
+        where d.project_id = %(project)s and d.state = 'open' and d.direction = 'inbound'
+            and (
+                (d.source = a.source and d.raw_id = a.raw_id)
+                or (d.stream = a.stream and d.crm_id = a.crm_id and a.source = 'api'
+                    and (d.source = 'request' or (d.source = 'api' and d.raw_id < a.raw_id)))
+            )
+        """,
+        {
+            "project": project_id,
+            "sources": [item[0] for item in applied],
+            "ids": [item[1] for item in applied],
+            "streams": [item[2] for item in applied],
+            "crm_ids": [item[3] for item in applied],
+        },
+    )
+    return cursor.rowcount
+
+
+async def resolve_request(connection: Connection, project_id: str, stream: str | None, crm_id: str | None) -> None:
+    """Close the letter of a request that has succeeded at last."""
+    await connection.execute(
+        """
+        update sync.dead_letters
+        set state = 'resolved', closed_at = clock_timestamp(), closed_by = 'applied'
+        where project_id = %s and state = 'open' and direction = 'inbound' and source = 'request'
+            and stream is not distinct from %s and crm_id is not distinct from %s
+        """,
+        [project_id, stream, crm_id],
+    )
+
+
+async def list_letters(
+    connection: Connection, *, project_id: str | None = None, state: str | None = "open", limit: int = 100
+) -> list[dict[str, Any]]:
+    """The newest letters as rows; `state` None is all."""
+    cursor = await connection.execute(
+        """
+        select dead_letter_id, project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload,
+            state, attempts, first_failed_at, last_failed_at, closed_at, closed_by
+        from sync.dead_letters
+        where (%(project)s::text is null or project_id = %(project)s) and (%(state)s::text is null or state = %(state)s)
+        order by last_failed_at desc, dead_letter_id desc
+        limit %(limit)s
+        """,
+        {"project": project_id, "state": state, "limit": limit},
+    )
+    return await cursor.fetchall()
+
+
+async def select_open(connection: Connection, *, ids: Sequence[int] | None, project_id: str | None) -> list[OpenLetter]:
+    """Open inbound letters, by id or all of them."""
+    cursor = await connection.execute(
+        """
+        select dead_letter_id, project_id, source, raw_id, stream, crm_id
+        from sync.dead_letters
+        where state = 'open' and direction = 'inbound'
+            and (%(ids)s::bigint[] is null or dead_letter_id = any(%(ids)s))
+            and (%(project)s::text is null or project_id = %(project)s)
+        order by dead_letter_id
+        """,
+        {"ids": None if ids is None else list(ids), "project": project_id},
+    )
+    return [OpenLetter(**row) for row in await cursor.fetchall()]
+
+
+async def count_open(connection: Connection, ids: Sequence[int]) -> int:
+    """How many of these are open still."""
+    cursor = await connection.execute(
+        "select count(*) as count from sync.dead_letters where dead_letter_id = any(%s) and state = 'open'", [list(ids)]
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row["count"])
+
+
+async def discard(connection: Connection, *, ids: Sequence[int] | None, project_id: str | None, by: str) -> int:
+    """Close open letters without applying them. Returns how many."""
+    cursor = await connection.execute(
+        """
+        update sync.dead_letters
+        set state = 'discarded', closed_at = clock_timestamp(), closed_by = %(by)s
+        where state = 'open'
+            and (%(ids)s::bigint[] is null or dead_letter_id = any(%(ids)s))
+            and (%(project)s::text is null or project_id = %(project)s)
+        """,
+        {"ids": None if ids is None else list(ids), "project": project_id, "by": by},
+    )
+    return cursor.rowcount
+
+
+def _joined(first: Letter, second: Letter) -> Letter:
+    return Letter(
+        source=first.source,
+        error_word=first.error_word,
+        reason=f"{first.reason} {second.reason}"[:2000],
+        raw_id=first.raw_id,
+        stream=first.stream,
+        crm_id=first.crm_id,
+        payload=first.payload,
+    )
