@@ -1,0 +1,445 @@
+"""HTTP to a CRM: one rate limit per account, retries that honour Retry-After, errors in four words, no secrets in text.
+
+A connector gets an open `HttpSession` and asks for JSON. What is special about a vendor is passed per request: headers,
+`decode` for bodies that are not JSON, `inspect` for vendors that say "failed" with status 200.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from urllib.parse import quote, urlsplit
+
+import anyio
+import httpx
+import msgspec
+import structlog
+
+from connectors.errors import ConfigError, ConnectorError, NotFoundError, PermanentError, RetryError
+from connectors.masking import mask_text
+
+if TYPE_CHECKING:
+    from connectors.protocol import Account
+
+# httpx logs every URL, query and all, at INFO; some CRMs take their key in the query.
+logging.getLogger("httpx").addFilter(lambda record: record.levelno >= logging.WARNING)
+
+T = TypeVar("T")
+JSON = Any
+Params = Mapping[str, object] | Sequence[tuple[str, object]]
+Decode = Callable[[bytes], T]
+Inspect = Callable[[int, Mapping[str, str], Any], ConnectorError | None]
+"""(status, headers, decoded body) -> what the vendor means where the status does not say it; None: it is good."""
+
+MAX_RETRY_AFTER = 3600.0
+MAX_WAIT = 120.0
+"""Longest sleep between two attempts; where the CRM asks for more, the caller is told and comes back later."""
+_MESSAGE_LENGTH = 200
+_BOM = b"\xef\xbb\xbf"
+
+_log = structlog.get_logger(__name__)
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def decode_json(content: bytes | str) -> JSON:
+    """JSON with exact numbers: fractions are Decimal, whole numbers are int of any size. Raises ValueError."""
+    if isinstance(content, str):
+        content = content.encode()
+    try:
+        return _decoder.decode(content.removeprefix(_BOM))
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+
+
+def encode_json(value: JSON) -> bytes:
+    """JSON in UTF-8 with exact numbers and no escapes but the needed ones."""
+    return _encoder.encode(value)
+
+
+class RateLimiter(Protocol):
+    """Shared by all processes that use an account."""
+
+    async def acquire(self, account_key: str, limit: tuple[int, float]) -> None:
+        """Wait until one more request is allowed: at most `limit[0]` in any `limit[1]` seconds."""
+        ...
+
+    async def block(self, account_key: str, seconds: float) -> None:
+        """Let nobody through for that long: the CRM asked for it."""
+        ...
+
+
+class UnlimitedLimiter:
+    """Lets everything through: for tests and for CRMs without a limit."""
+
+    async def acquire(self, account_key: str, limit: tuple[int, float]) -> None:
+        return
+
+    async def block(self, account_key: str, seconds: float) -> None:
+        return
+
+
+def account_key(account: Account) -> str:
+    """Names the account that a rate limit belongs to. Tokens that are renewed do not change it."""
+    credentials = dict(account.credentials)
+    if "client_id" in credentials:
+        credentials.pop("access_token", None)
+        credentials.pop("refresh_token", None)
+    parts = [account.crm, account.base_url.rstrip("/").lower(), *(f"{k}={v}" for k, v in sorted(credentials.items()))]
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    value: T
+    date: datetime | None
+    """The server's own clock, from the header Date: whole seconds."""
+
+
+class Scrubber:
+    """Takes secrets out of text."""
+
+    _PATTERNS = (
+        (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), r"\1 ***"),
+        (
+            re.compile(r"(?i)\b([\w-]*(?:token|api_?key|secret|password|signature))(\"?\s*[=:]\s*\"?)[^&\s\"',;]+"),
+            r"\1\2***",
+        ),
+    )
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: set[str] = set()
+        self._ordered: list[str] = []
+        self.add(*secrets)
+
+    def add(self, *secrets: str) -> None:
+        # What is shorter than this would be found in innocent words.
+        new = {form for secret in secrets if len(secret) >= 4 for form in (secret, quote(secret, safe=""))}
+        if not new <= self._secrets:
+            self._secrets |= new
+            self._ordered = sorted(self._secrets, key=len, reverse=True)
+
+    def scrub(self, text: str) -> str:
+        for secret in self._ordered:
+            text = text.replace(secret, "***")
+        for pattern, replacement in self._PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
+
+
+class HttpSession:
+    """An open connection to one account. Use as an async context manager; safe for concurrent requests."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        account_key: str,
+        limit: tuple[int, float],
+        limiter: RateLimiter,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 30.0,
+        retry_attempts: int = 3,
+        max_concurrent: int = 10,
+        secrets: Iterable[str] = (),
+        transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        """`timeout` is for one attempt, its whole body included; `retry_attempts` are those after the first one;
+        `secrets` never appear in an error or a log line. Raises ConfigError if base_url is no http address."""
+        self.account_key = account_key
+        self.max_concurrent = max(1, max_concurrent)
+        self.last_response_date: datetime | None = None
+        self._origin, self._prefix = _split_base(base_url)
+        self._headers = dict(headers or {})
+        self._limit = limit
+        self._limiter = limiter
+        self._timeout = timeout
+        self._retries = max(0, retry_attempts)
+        self._slots = anyio.Semaphore(self.max_concurrent)
+        self._sleep = sleep
+        self._scrubber = Scrubber(secrets)
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+            limits=httpx.Limits(max_connections=self.max_concurrent, max_keepalive_connections=self.max_concurrent),
+            transport=transport,
+            follow_redirects=False,  # the key must not follow to another host
+            trust_env=not _is_loopback(self._origin),
+            verify=self._origin.startswith("https:"),  # no TLS to set up for http
+        )
+
+    async def __aenter__(self) -> HttpSession:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    def add_secret(self, secret: str) -> None:
+        """Another text that must never be seen: a token that was just fetched."""
+        self._scrubber.add(secret)
+
+    def scrub(self, text: str) -> str:
+        return self._scrubber.scrub(text)
+
+    async def request_json(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: JSON = None,
+        idempotent: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> JSON:
+        """The decoded JSON body of a 2xx answer; None if it has no body. Errors as in `request`."""
+        answer = await self.request(
+            method, path, params=params, json=json, idempotent=idempotent, headers=headers, decode=decode_json
+        )
+        return answer.value
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        decode: Decode[T],
+        params: Params | None = None,
+        json: JSON = None,
+        form: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotent: bool = True,
+        inspect: Inspect | None = None,
+        accept: frozenset[int] = frozenset(),
+    ) -> Answer[T]:
+        """One request with its retries.
+
+        `path` is below the base URL, or an absolute URL of the same host. `accept` names statuses that are answers
+        although they are not 2xx. What is not `idempotent` is repeated after 429 only.
+
+        Raises RetryError (network, 408, 429, 5xx, a 200 that `decode` cannot read), ConfigError (401, 402, 403, a
+        redirect), NotFoundError (404), PermanentError (other 4xx).
+        """
+        url = self._url(path, params)
+        sent = {"Accept": "application/json", **self._headers, **(headers or {})}
+        self._scrubber.add(*_secrets_of(sent))
+        content: bytes | None = None
+        if json is not None:
+            content, sent["Content-Type"] = encode_json(json), "application/json"
+        elif form is not None:
+            content, sent["Content-Type"] = _urlencode(form).encode(), "application/x-www-form-urlencoded"
+        name = f"{method} {path.partition('?')[0]}"
+        for attempt in range(self._retries + 1):
+            try:
+                return await self._attempt(method, url, name, content, sent, decode, inspect, accept)
+            except RetryError as error:
+                wait = error.retry_after
+                if wait is None:
+                    wait = min(30.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+                if error.status == 429 or error.retry_after is not None:
+                    await self._limiter.block(self.account_key, wait)
+                if attempt == self._retries or wait > MAX_WAIT or not (idempotent or error.status == 429):
+                    raise
+                _log.warning(
+                    "http_retry",
+                    request=self.scrub(name),
+                    status=error.status,
+                    reason=error.message,
+                    wait=round(wait, 2),
+                )
+                await self._sleep(wait)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _attempt(
+        self,
+        method: str,
+        url: str,
+        name: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        decode: Decode[T],
+        inspect: Inspect | None,
+        accept: frozenset[int],
+    ) -> Answer[T]:
+        async with self._slots:
+            await self._limiter.acquire(self.account_key, self._limit)
+            try:
+                with anyio.fail_after(self._timeout):
+                    response = await self._client.request(method, url, content=content, headers=headers)
+            except (TimeoutError, httpx.TimeoutException):
+                raise RetryError(self.scrub(f"{name}: no answer within {self._timeout:g} s")) from None
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                # Not chained: an httpx error carries the request, headers and all.
+                raise RetryError(self.scrub(f"{name}: {type(error).__name__}: {error}")) from None
+        status, body = response.status_code, response.content
+        date = _read_date(response.headers.get("date"))
+        self.last_response_date = date or self.last_response_date
+        if not (200 <= status < 300 or status in accept):
+            raise self._inspected(name, inspect, status, response.headers, _json_or_none(body)) or self._refusal(
+                name, status, response.headers, body
+            )
+        if not body and status != 200:
+            return Answer(status, _plain_headers(response.headers), cast(T, None), date)
+        try:
+            value = decode(body)
+        except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError) as problem:
+            raise RetryError(
+                self.scrub(
+                    f"{name}: the answer is not the JSON it should be ({len(body)} bytes): {_short(str(problem))}"
+                ),
+                status=status,
+            ) from None
+        if (refused := self._inspected(name, inspect, status, response.headers, value)) is not None:
+            raise refused
+        return Answer(status, _plain_headers(response.headers), value, date)
+
+    def _inspected(
+        self, name: str, inspect: Inspect | None, status: int, headers: httpx.Headers, value: Any
+    ) -> ConnectorError | None:
+        if inspect is None or (error := inspect(status, _plain_headers(headers), value)) is None:
+            return None
+        message = self.scrub(mask_text(f"{name}: {error.message}"))
+        return type(error)(message, status=error.status or status, retry_after=error.retry_after)
+
+    def _refusal(self, name: str, status: int, headers: httpx.Headers, body: bytes) -> ConnectorError:
+        said = vendor_message(body)
+        text = self.scrub(mask_text(f"{name}: the CRM answers {status}{f': {said}' if said else ''}"))
+        if status in (401, 402, 403):
+            hint = {401: "check the credentials", 402: "the account is not paid", 403: "the credentials lack the right"}
+            return ConfigError(f"{text} ({hint[status]})", status=status)
+        if 300 <= status < 400:
+            return ConfigError(f"{text} (a redirect: check base_url)", status=status)
+        if status == 404:
+            return NotFoundError(text, status=status)
+        if status in (408, 425, 429) or status >= 500:
+            return RetryError(text, status=status, retry_after=read_retry_after(headers))
+        return PermanentError(text, status=status)
+
+    def _url(self, path: str, params: Params | None) -> str:
+        if path.startswith(("http://", "https://")):
+            parts = urlsplit(path)
+            if f"{parts.scheme}://{parts.netloc}".lower() != self._origin.lower():
+                raise PermanentError("the CRM points to another host; the credentials stay here")
+            url = path
+        else:
+            url = f"{self._origin}{self._prefix}/{path.lstrip('/')}"
+        query = _urlencode(params) if params else ""
+        return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that Retry-After asks for, given as a number or as an HTTP date; None if it is absent or unreadable."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,12}(?:\.[0-9]{1,9})?", value):
+        return min(float(value), MAX_RETRY_AFTER)
+    until = _read_date(value)
+    if until is None:
+        return None
+    now = _read_date(headers.get("date")) or datetime.now(UTC)
+    return min(max((until - now).total_seconds(), 0.0), MAX_RETRY_AFTER)
+
+
+def vendor_message(body: bytes) -> str:
+    """What the vendor says went wrong, cut short; empty if it says nothing that people should read (such as HTML)."""
+    value = _json_or_none(body)
+    found = _find_message(value, 0)
+    if isinstance(value, dict) and isinstance(value.get("errors"), dict | list) and value["errors"]:
+        found = f"{found or ''} {encode_json(value['errors']).decode()}".strip()
+    return _short(found or "")
+
+
+def _find_message(value: Any, depth: int) -> str | None:
+    if not isinstance(value, dict) or depth > 3:
+        return None
+    for key in (
+        "message",
+        "errorMsg",
+        "errorDescription",
+        "detail",
+        "desc",
+        "error_description",
+        "title",
+        "value",
+        "error",
+    ):
+        if isinstance(value.get(key), str) and value[key]:
+            return cast(str, value[key])
+    for key in ("message", "meta", "odata.error", "data", "error"):
+        if (found := _find_message(value.get(key), depth + 1)) is not None:
+            return found
+    return None
+
+
+def _json_or_none(body: bytes) -> Any:
+    try:
+        return decode_json(body) if body else None
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _MESSAGE_LENGTH else text[: _MESSAGE_LENGTH - 1] + "…"
+
+
+def _split_base(base_url: str) -> tuple[str, str]:
+    parts = urlsplit(base_url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ConfigError("base_url must be http(s)://host/path, without a user, a query or a fragment")
+    return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+
+
+def _is_loopback(origin: str) -> bool:
+    host = urlsplit(origin).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _urlencode(params: Params) -> str:
+    """Brackets stay as they are: some servers do not decode them in names."""
+    pairs = params.items() if isinstance(params, Mapping) else params
+    return "&".join(f"{quote(name, safe='[]')}={quote(_as_text(value), safe=',:')}" for name, value in pairs)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _secrets_of(headers: Mapping[str, str]) -> list[str]:
+    found = []
+    for name, value in headers.items():
+        if re.search(r"auth|key|token|secret|cookie", name, re.IGNORECASE):
+            found += [value, value.rpartition(" ")[2]]
+    return found
+
+
+def _plain_headers(headers: httpx.Headers) -> dict[str, str]:
+    return dict(headers.items())
+
+
+def _read_date(value: str | None) -> datetime | None:
+    if not value:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None

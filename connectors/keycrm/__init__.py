@@ -1,0 +1,88 @@
+"""KeyCRM, the Ukrainian order CRM: orders, buyers, catalogue and stocks through its Open API, and its webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from connectors import masking, webhook_auth
+from connectors.http import HttpSession
+from connectors.keycrm import client, mapping, webhooks
+from connectors.protocol import (
+    Account,
+    Capabilities,
+    Connector,
+    Cursor,
+    Health,
+    MappingContext,
+    Page,
+    RawRecord,
+    Stream,
+    WebhookAuth,
+    WebhookRequest,
+    Window,
+)
+from connectors.records import Batch
+
+
+class KeyCrm:
+    """See README.md beside this file for what it reads and the traps it knows."""
+
+    crm = "keycrm"
+    capabilities = Capabilities(
+        streams=(
+            Stream("statuses", is_dictionary=True),
+            Stream("sources", is_dictionary=True),
+            Stream("orders", is_incremental=True, has_windows=True, can_read_one=True),
+            Stream("customers", is_incremental=True, has_windows=True, can_read_one=True),
+            Stream("products", can_read_one=True),
+            Stream("offers", can_read_one=True),
+            Stream("stocks", can_read_one=True),
+        ),
+        credentials=("api_key",),
+        options={"source_id": int},
+        rate_limit=client.RATE_LIMIT,
+        webhook_events=webhooks.EVENT_NAMES,
+        default_base_url=client.BASE_URL,
+    )
+
+    def pull(
+        self, http: HttpSession, account: Account, stream: str, cursor: Cursor | None, window: Window | None = None
+    ) -> AsyncIterator[Page]:
+        return client.pull(http, account, stream, cursor, window)
+
+    async def read(self, http: HttpSession, account: Account, stream: str, crm_id: str) -> RawRecord:
+        return await client.read(http, account, stream, crm_id)
+
+    def map_record(self, context: MappingContext, stream: str, crm_id: str, body: str) -> Batch:
+        return mapping.map_record(context, stream, crm_id, body)
+
+    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
+        webhook_auth.verify(auth, request)
+
+    def check_webhook(self, request: WebhookRequest) -> str:
+        return webhooks.check_webhook(request)
+
+    def map_webhook(self, context: MappingContext, event_name: str | None, body: str, received_at: datetime) -> Batch:
+        return webhooks.map_webhook(context, event_name, body, received_at)
+
+    async def check_health(self, http: HttpSession, account: Account) -> Health:
+        return await client.check_health(http, account)
+
+    async def register_webhook(self, http: HttpSession, account: Account, url: str) -> str:
+        """KeyCRM has no API for it: says what to do by hand. The secret is not repeated."""
+        parts = urlsplit(url)
+        shown = f"{parts.scheme}://{parts.netloc}{parts.path}?token=SECRET"
+        return (
+            "KeyCRM sets webhooks up in its own pages only. Add an automation for the trigger 'order status changed' "
+            "and one for 'payment status changed', each with the action 'send webhook', method POST, "
+            f"and the URL {shown}; for stocks enter the same URL under Settings > Products > Stocks. "
+            "SECRET is the project's webhook.secret; KeyCRM signs nothing, so the token is all that proves the sender"
+        )
+
+    def mask_payload(self, body: str) -> str:
+        return masking.mask_payload(body)
+
+
+connector: Connector = KeyCrm()

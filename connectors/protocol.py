@@ -1,0 +1,247 @@
+"""The protocol that every CRM follows. A connector is one package whose `connector` object satisfies `Connector`.
+
+Life of a record: `pull` or `read` yields `RawRecord`s, which the flows land verbatim in `raw.api_records`; webhooks are
+verified and checked by `verify_webhook` / `check_webhook` and land in `raw.webhook_events`. Later, and again on each
+replay, `map_record` / `map_webhook` turn the stored text into canonical records. Mapping is pure: same text and
+context, same result. A connector that can write is a `PushingConnector` too.
+
+The `HttpSession` knows no CRM: a connector gives its authentication as headers (or parameters) of each request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from connectors.http import HttpSession
+from connectors.records import Batch, Reread
+
+Cursor = Mapping[str, Any]
+"""Position in a stream: a JSON object that only the connector reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One kind of record that a connector can pull."""
+
+    name: str
+    """orders, customers, products, offers, stocks, statuses, sources ..."""
+    is_incremental: bool = False
+    """Whether `pull` takes a cursor and yields only what changed; else each pull reads everything."""
+    is_dictionary: bool = False
+    """Small, needed to read the others, pulled first and hourly."""
+    has_windows: bool = False
+    """Whether `pull` takes a window: needed for backfills by day."""
+    can_read_one: bool = False
+    """Whether `read` works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    streams: tuple[Stream, ...]
+    credentials: tuple[str, ...]
+    """Names of the credentials that must be set."""
+    optional_credentials: tuple[str, ...] = ()
+    options: Mapping[str, type] = field(default_factory=dict)
+    """Name and type of each connector-specific option, besides `rate_limit`."""
+    rate_limit: tuple[int, float] = (60, 60.0)
+    """Requests per seconds that the vendor allows to one account."""
+    webhook_events: tuple[str, ...] = ()
+    """Names that the by-event routes take."""
+    can_register_webhook: bool = False
+    default_base_url: str | None = None
+
+    def stream(self, name: str) -> Stream:
+        """The stream of that name. Raises KeyError."""
+        for stream in self.streams:
+            if stream.name == name:
+                return stream
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAuth:
+    """How a project's webhooks are verified. An unknown scheme, or a scheme without its secret, refuses everything."""
+
+    scheme: str = "none"
+    """token, hmac, bearer, standard; none: accept everything, only where the project's settings say so; unset: a
+    project without webhook settings, refuse everything"""
+    secret: str | None = field(default=None, repr=False)
+    header: str | None = None
+    encoding: str = "hex"
+    """of an HMAC: hex or base64"""
+    prefix: str = ""
+    ip_allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MappingContext:
+    """What mapping may know beside the payload."""
+
+    project_id: str
+    timezone: str = "UTC"
+    """IANA name: zone of times that carry none, unless the CRM's documentation fixes one."""
+    region: str | None = None
+    """ISO 3166 alpha-2, for phones without a country code."""
+    currency: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One project's access to its CRM."""
+
+    project_id: str
+    crm: str
+    base_url: str
+    credentials: Mapping[str, str] = field(repr=False)
+    context: MappingContext
+    options: Mapping[str, Any] = field(default_factory=dict)
+    batch_size: int = 50
+    since: datetime | None = None
+    """Nothing older is pulled."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    stream: str
+    crm_id: str
+    body: str
+    """The record as JSON text."""
+    content_hash: bytes
+    """SHA-256 of what matters in it: fields that change by themselves are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    records: Sequence[RawRecord]
+    cursor: Cursor | None
+    """To be stored in the transaction that lands the records; a later pull that starts from it goes on after this page.
+    None where the stream is not incremental or a window was asked for."""
+    total: int | None = None
+    """Records in the whole pull, where the API tells."""
+    problems: Sequence[str] = ()
+    """Rows of the page that are not even records, one sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Closed-open interval of time to pull, for backfills."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """An HTTP request as it came in. Header names are lower case."""
+
+    method: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    event_name: str | None = None
+    remote_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    ok: bool
+    message: str
+    """One sentence: the account's name, or which credential is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change in the warehouse system that the CRM is to learn."""
+
+    entity: str
+    """order, customer, article or payment"""
+    operation: Literal["create", "update", "delete"]
+    crm_id: str | None
+    """None: the CRM does not have it yet."""
+    data: Mapping[str, Any]
+    """The columns of schema vms to write, times aware, money Decimal; the order's own lines as `items`."""
+    idempotency_key: str
+    """The same for each attempt: where the CRM takes an id of ours (source_uuid, externalId), it is this."""
+    may_have_been_sent: bool = False
+    """An earlier attempt was not answered: look the object up by the key before creating it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    crm_id: str
+    """Of the object that was created or changed."""
+    written: Mapping[str, Any] = field(default_factory=dict)
+    """Each property that the CRM now has, by the CRM's name: what echoes of it are known by."""
+    was_there: bool = False
+    """The object of that idempotency key existed already; it was brought up to date instead."""
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    """Columns that this CRM cannot take, and why, one sentence each."""
+    reread: Reread | None = None
+    """What to read again, where the answer does not tell all."""
+
+
+OVERLAP = timedelta(minutes=5)
+"""How far an incremental pull reaches back behind its watermark by default: late commits at the vendor."""
+
+
+@runtime_checkable
+class Connector(Protocol):
+    """All methods that talk to the CRM raise `connectors.errors.ConnectorError` and nothing else."""
+
+    crm: str
+    capabilities: Capabilities
+
+    def pull(
+        self, http: HttpSession, account: Account, stream: str, cursor: Cursor | None, window: Window | None = None
+    ) -> AsyncIterator[Page]:
+        """Pages of a stream, from the cursor on (None: from the account's `since`), or of the window alone."""
+        ...
+
+    async def read(self, http: HttpSession, account: Account, stream: str, crm_id: str) -> RawRecord:
+        """One object, whole. Raises NotFoundError."""
+        ...
+
+    def map_record(self, context: MappingContext, stream: str, crm_id: str, body: str) -> Batch:
+        """Canonical records of one stored API record. Raises SkipRowError if nothing of it can be read."""
+        ...
+
+    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
+        """Raises WebhookRefusedError unless the request is authentic."""
+        ...
+
+    def check_webhook(self, request: WebhookRequest) -> str:
+        """The payload as text to store. Raises WebhookUnreadableError if it is none of the vendor's forms."""
+        ...
+
+    def map_webhook(self, context: MappingContext, event_name: str | None, body: str, received_at: datetime) -> Batch:
+        """Canonical records of one stored webhook. Raises SkipRowError if nothing of it can be read."""
+        ...
+
+    async def check_health(self, http: HttpSession, account: Account) -> Health:
+        """Try the credentials with one cheap call. Never raises ConnectorError."""
+        ...
+
+    async def register_webhook(self, http: HttpSession, account: Account, url: str) -> str:
+        """Register the URL at the CRM; a sentence on what was done, or what the user must do by hand."""
+        ...
+
+    def mask_payload(self, body: str) -> str:
+        """The payload with names, phones, e-mails and addresses masked: for logs and people."""
+        ...
+
+
+@runtime_checkable
+class PushingConnector(Connector, Protocol):
+    """A connector that also writes."""
+
+    async def push(self, http: HttpSession, account: Account, change: Change) -> PushResult:
+        """Apply one change. Applying it again, with the same idempotency key, changes nothing more.
+
+        Raises RetryError only where trying again is safe, or is made safe by `Change.may_have_been_sent`;
+        PermanentError where the CRM refuses this change for good.
+        """
+        ...
