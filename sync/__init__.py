@@ -1,0 +1,1 @@
+"""The flows: pull, normalise, requests, replay, relay. No Dagster, no HTTP server, no SQL."""

@@ -1,0 +1,94 @@
+"""What could not be applied: list it, try it again, or close it."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors import registry
+from database.connection import Pool
+from database.encryption import Keyring
+from database.repositories import dead_letters, queue
+from database.repositories import requests as request_rows
+from sync import requests
+from sync.normalise import drain
+from sync.projects import Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class RetryResult:
+    resolved: int
+    """Letters that are closed now."""
+    failed: int
+    """Letters that are open still, with the newest reason."""
+
+
+async def list_letters(
+    pool: Pool, *, project_id: str | None = None, state: str | None = "open", limit: int = 100
+) -> list[dict[str, Any]]:
+    """The newest letters as rows; `state`: open, resolved, discarded, or None for all."""
+    async with pool.connection() as connection:
+        return await dead_letters.list_letters(connection, project_id=project_id, state=state, limit=limit)
+
+
+async def not_open(pool: Pool, ids: Sequence[int]) -> list[int]:
+    """Those of the ids that no open letter has."""
+    async with pool.connection() as connection:
+        known = {
+            letter.dead_letter_id for letter in await dead_letters.select_open(connection, ids=ids, project_id=None)
+        }
+    return [number for number in ids if number not in known]
+
+
+async def retry(
+    pool: Pool,
+    keyring: Keyring,
+    *,
+    ids: Sequence[int] | None = None,
+    project_id: str | None = None,
+    lookup: Lookup = registry.get,
+) -> RetryResult:
+    """Apply inbound letters again, these or all open ones: raw rows are mapped anew, requests are sent anew."""
+    async with pool.connection() as connection, connection.transaction():
+        letters = await dead_letters.select_open(connection, ids=ids, project_id=project_id)
+        projects = sorted({letter.project_id for letter in letters})
+        for project in projects:
+            for source in ("webhook", "api"):
+                raw_ids = [
+                    letter.raw_id
+                    for letter in letters
+                    if letter.project_id == project and letter.source == source and letter.raw_id is not None
+                ]
+                if raw_ids:
+                    await queue.enqueue(connection, project, source, sorted(set(raw_ids)))
+        request_ids = [
+            await request_rows.enqueue(
+                connection, letter.project_id, stream=letter.stream, crm_id=letter.crm_id, requested_by="dead letter"
+            )
+            for letter in letters
+            if letter.source == "request"
+        ]
+    for project in projects:
+        await drain(pool, project, wait=True, lookup=lookup)
+    for request_id in request_ids:
+        await requests.run_due(pool, keyring, limit=1, request_id=request_id, lookup=lookup)
+    async with pool.connection() as connection:
+        still_open = await dead_letters.count_open(connection, [letter.dead_letter_id for letter in letters])
+    return RetryResult(resolved=len(letters) - still_open, failed=still_open)
+
+
+async def discard(
+    pool: Pool, *, ids: Sequence[int] | None = None, project_id: str | None = None, by: str | None = None
+) -> int:
+    """Close letters without applying them, these or all open ones. Returns how many were closed."""
+    async with pool.connection() as connection:
+        return await dead_letters.discard(connection, ids=ids, project_id=project_id, by=by or _user())
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"

@@ -1,0 +1,39 @@
+"""structlog for every process: readable on a terminal, JSON lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+import structlog.tracebacks
+
+from database.environment import Environment
+
+# Local variables stay out of the log: they hold credentials and personal data.
+_traceback = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
+
+def _logger(*_: object) -> structlog.PrintLogger:
+    """For each line: who captures or replaces stderr later gets the lines from then on."""
+    return structlog.PrintLogger(sys.stderr)
+
+
+def configure_logging(environment: Environment, *, default_level: str = "info") -> None:
+    """Set up structlog on stderr; `default_level` holds where CRM_ELT_LOG_LEVEL is not set."""
+    level = environment.log_level if "log_level" in environment.model_fields_set else default_level
+    # The pool reports each failed attempt to connect; who waits for the database says so once.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    console = environment.log_format == "console" or (environment.log_format == "auto" and sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.StackInfoRenderer(),
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if console else _traceback,
+            *(() if console else (structlog.processors.JSONRenderer(ensure_ascii=False),)),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=_logger,
+    )

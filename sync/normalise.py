@@ -1,0 +1,322 @@
+"""Raw -> core: the one path by which anything gets into core, for relay, pull, process and replay.
+
+A project has one writer at a time (an advisory lock). A transaction takes entries of the queue in order, maps their raw
+rows, writes core, and deletes the entries: whatever dies in between leaves the entries for the next one, and applying a
+row twice changes nothing. A row that cannot be applied becomes a dead letter and does not hold up the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+import psycopg
+import structlog
+
+from connectors import registry
+from connectors.errors import ConfigError, ConnectorError, ErrorWord, SkipRowError
+from connectors.protocol import Connector
+from connectors.records import Batch, Customer, Order
+from database.connection import Connection, Pool
+from database.repositories import core, dead_letters, locks, queue, raw, requests
+from database.repositories.dead_letters import Letter
+from database.repositories.raw import RawRow
+from sync import projects
+from sync.folding import Changes, Known, Mapped, fold
+from sync.projects import Lookup, Project
+from sync.validation import check
+
+BATCH_ROWS = 2000
+"""Raw rows per transaction."""
+PORTION_CHARACTERS = 8_000_000
+"""Text that is held at once; a portion of a batch is written before the next one is read."""
+_RECORD_ERRORS = ("21", "22", "23", "54")
+"""Classes of SQLSTATE that a record's own content causes: cardinality, data, constraint, size."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class DrainResult:
+    rows: int = 0
+    """Raw rows taken from the queue."""
+    events: int = 0
+    """Status events that were new."""
+    failed: int = 0
+    """Raw rows of which nothing, or not all, could be applied: dead letters."""
+    rereads: int = 0
+    """Objects that are to be read from the CRM."""
+    busy: list[str] = field(default_factory=list)
+    """Projects that somebody else is writing just now."""
+
+    def add(self, other: DrainResult) -> None:
+        self.rows += other.rows
+        self.events += other.events
+        self.failed += other.failed
+        self.rereads += other.rereads
+
+    def as_row(self) -> dict[str, int]:
+        return {"rows": self.rows, "events": self.events, "failed": self.failed, "rereads": self.rereads}
+
+
+Progress = Callable[[DrainResult], None]
+
+
+async def drain(
+    pool: Pool,
+    project_id: str | None = None,
+    *,
+    limit: int | None = None,
+    wait: bool = False,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    lookup: Lookup = registry.get,
+) -> DrainResult:
+    """Apply what is queued, of one project or of all, until the queue is empty or about `limit` raw rows are done.
+
+    A project that somebody else drains is left to them (`busy`), or waited for with `wait`. `stop` is asked between
+    transactions. Raises psycopg.Error if the database is away; what was committed stays.
+    """
+    result = DrainResult()
+    if project_id is None:
+        async with pool.connection() as connection:
+            names = await queue.due_projects(connection)
+    else:
+        names = [project_id]
+    for name in names:
+        while not stop() and (limit is None or result.rows < limit):
+            rows = BATCH_ROWS if limit is None else min(BATCH_ROWS, limit - result.rows)
+            done = await _drain_batch(pool, name, rows, wait=wait, lookup=lookup)
+            if done is None:
+                result.busy.append(name)
+                break
+            if not done.rows:
+                break
+            result.add(done)
+            if progress is not None:
+                progress(result)
+    return result
+
+
+async def _drain_batch(pool: Pool, project_id: str, max_rows: int, *, wait: bool, lookup: Lookup) -> DrainResult | None:
+    """One transaction; None if somebody else writes the project."""
+    async with pool.connection() as connection, connection.transaction():
+        if wait:
+            await locks.wait_transaction(connection, queue.lock_name(project_id))
+        elif not await locks.try_transaction(connection, queue.lock_name(project_id)):
+            return None
+        entries = await queue.take(connection, project_id, max_rows)
+        result = DrainResult()
+        if not entries:
+            return result
+        writer = await Writer.open(connection, project_id, lookup)
+        portions = raw.read_entries(
+            connection, project_id, entries, max_rows=max_rows, max_characters=PORTION_CHARACTERS
+        )
+        async for rows in portions:
+            result.add(await writer.apply(rows))
+        await queue.delete(connection, project_id, [entry.queue_id for entry in entries])
+    if result.failed:
+        _log.warning("records_failed", project_id=project_id, failed=result.failed, rows=result.rows)
+    return result
+
+
+class Writer:
+    """Applies raw rows to a project's core, in a transaction of the caller that holds the project's lock."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        project_id: str,
+        project: Project | ConfigError,
+        lookup: Lookup,
+        *,
+        is_replay: bool,
+    ) -> None:
+        self._connection = connection
+        self._project_id = project_id
+        self._project = project
+        self._lookup = lookup
+        self._is_replay = is_replay
+
+    @classmethod
+    async def open(
+        cls, connection: Connection, project_id: str, lookup: Lookup = registry.get, *, is_replay: bool = False
+    ) -> Writer:
+        """`is_replay`: nothing is read again from the CRM, and what a person has discarded stays so."""
+        try:
+            project: Project | ConfigError = await projects.load(connection, project_id, lookup)
+        except ConfigError as error:
+            project = error
+        return cls(connection, project_id, project, lookup, is_replay=is_replay)
+
+    async def apply(self, rows: Sequence[RawRow]) -> DrainResult:
+        """Map and write rows in their order; those that cannot be applied become dead letters."""
+        letters: list[Letter] = []
+        mapped: list[tuple[RawRow, Mapped]] = []
+        for row in rows:
+            try:
+                batch = self._map(row)
+                check(batch, row.body or "")
+            except ConnectorError as error:
+                letters.append(_letter(row, error.word, error.message))
+                continue
+            except Exception as error:  # noqa: BLE001 - a connector's bug must not hold up the other rows
+                _log.exception("mapping_failed", project_id=self._project_id, source=row.source, raw_id=row.raw_id)
+                letters.append(_letter(row, "skip_row", f"Mapping failed: {_describe(error)}"))
+                continue
+            letters += [
+                _letter(row, "skip_row", problem.reason, stream=problem.stream, crm_id=problem.crm_id)
+                for problem in batch.problems
+            ]
+            mapped.append((row, Mapped(batch, row.origin, row.arrived_at or datetime.now(UTC))))
+        result = DrainResult(rows=len(rows))
+        await self._write(mapped, result, letters)
+        if letters:
+            await dead_letters.open_many(
+                self._connection, self._project_id, letters, also_discarded=not self._is_replay
+            )
+        failed = {(letter.source, letter.raw_id) for letter in letters}
+        result.failed = len(failed)
+        await dead_letters.resolve_applied(
+            self._connection,
+            self._project_id,
+            [
+                (row.source, row.raw_id, row.stream, row.crm_id)
+                for row, _ in mapped
+                if (row.source, row.raw_id) not in failed
+            ],
+        )
+        return result
+
+    def _map(self, row: RawRow) -> Batch:
+        if row.body is None or row.crm is None or row.arrived_at is None:
+            raise SkipRowError("The raw row is gone: retention removed it before it was applied.")
+        if isinstance(self._project, ConfigError):
+            raise self._project
+        context = self._project.context
+        if row.source == "webhook":
+            connector = self._connector(row.crm)
+            return connector.map_webhook(context, row.event_name, row.body, row.arrived_at)
+        if row.stream is None or row.crm_id is None:
+            raise SkipRowError("The raw row names no record.")
+        if row.stream.endswith(raw.TOMBSTONE):
+            return tombstone(row.stream.removesuffix(raw.TOMBSTONE), row.crm_id)
+        return self._connector(row.crm).map_record(context, row.stream, row.crm_id, row.body)
+
+    def _connector(self, crm: str) -> Connector:
+        """Of the CRM that the row came from: a project may have moved to another one since."""
+        assert isinstance(self._project, Project)
+        if crm == self._project.row.crm:
+            return self._project.connector
+        return projects.connector_of(crm, self._lookup)
+
+    async def _write(self, mapped: Sequence[tuple[RawRow, Mapped]], result: DrainResult, letters: list[Letter]) -> None:
+        """Write all in one savepoint; if the content of one row does not fit, halve until it stands alone."""
+        if not mapped:
+            return
+        try:
+            async with self._connection.transaction():
+                events, rereads = await self._write_at_once([record for _, record in mapped])
+        except Exception as error:
+            if not _is_of_a_record(error):
+                raise
+            if len(mapped) == 1:
+                letters.append(_letter(mapped[0][0], "skip_row", f"The record does not fit: {_describe(error)}"))
+                return
+            middle = len(mapped) // 2
+            await self._write(mapped[:middle], result, letters)
+            await self._write(mapped[middle:], result, letters)
+            return
+        result.events += events
+        result.rereads += rereads
+
+    async def _write_at_once(self, records: Sequence[Mapped]) -> tuple[int, int]:
+        connection, project_id = self._connection, self._project_id
+        assert isinstance(self._project, Project)
+        known = await self._known(records)
+        changes = fold(project_id, self._project.row.currency, known, records)
+        events = await write_changes(connection, project_id, changes)
+        if self._is_replay or not changes.rereads:
+            return events, 0
+        await requests.enqueue_rereads(connection, project_id, changes.rereads)
+        return events, len(changes.rereads)
+
+    async def _known(self, records: Sequence[Mapped]) -> Known:
+        connection, project_id = self._connection, self._project_id
+        orders: set[str] = set()
+        customers: set[str] = set()
+        guesses: set[str] = set()
+        for record in records:
+            batch = record.batch
+            orders.update(order.order_id for order in batch.orders)
+            orders.update(items.order_id for items in batch.order_items)
+            orders.update(payments.order_id for payments in batch.order_payments)
+            orders.update(marketing.order_id for marketing in batch.order_marketing)
+            orders.update(reread.crm_id for reread in batch.rereads)
+            customers.update(customer.customer_id for customer in batch.customers)
+            guesses.update(event.order_id for event in batch.status_events if event.is_approximate)
+        return Known(
+            orders=await core.order_states(connection, project_id, orders) if orders else {},
+            customers=await core.customer_times(connection, project_id, customers) if customers else {},
+            events=await core.events_of(connection, project_id, guesses) if guesses else {},
+            currencies=await core.source_currencies(connection, project_id) if orders else {},
+        )
+
+
+async def write_changes(connection: Connection, project_id: str, changes: Changes) -> int:
+    """Write each table once. Returns how many status events were new."""
+    for kind in ("status_groups", "statuses", "sources", "customers", "customers_partial", "orders", "orders_partial"):
+        await core.upsert(connection, project_id, kind, list(getattr(changes, kind).values()))
+    events = await core.insert_events(connection, project_id, list(changes.events.values()))
+    await core.replace_items(
+        connection,
+        project_id,
+        {order_id: len(lines.items) for order_id, lines in changes.items.items()},
+        changes.item_rows(),
+    )
+    await core.replace_payments(connection, project_id, list(changes.payments), changes.payment_rows())
+    await core.upsert(connection, project_id, "order_marketing", list(changes.marketing.values()))
+    for kind in ("products", "offers", "stocks"):
+        await core.upsert(connection, project_id, kind, list(getattr(changes, kind).values()))
+    return events
+
+
+def tombstone(stream: str, crm_id: str) -> Batch:
+    """What it means that the CRM has no such object."""
+    if stream == "orders":
+        return Batch(orders=[Order(order_id=crm_id, is_deleted=True, is_complete=False)])
+    if stream == "customers":
+        return Batch(customers=[Customer(customer_id=crm_id, is_deleted=True, is_complete=False)])
+    return Batch()
+
+
+def _is_of_a_record(error: Exception) -> bool:
+    """Whether a record's own content made the write fail, as opposed to the database being away."""
+    if isinstance(error, psycopg.Error):
+        # Without a SQLSTATE it is the client that refused a value, such as text with a NUL.
+        return isinstance(error, psycopg.DataError) or (error.sqlstate or "").startswith(_RECORD_ERRORS)
+    return isinstance(error, (TypeError, ValueError, ArithmeticError, AttributeError, msgspec.MsgspecError))
+
+
+def _describe(error: Exception) -> str:
+    """One line, without the values of the record."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        return error.diag.message_primary
+    return f"{type(error).__name__}: {error}".split("\n", 1)[0][:300].replace("\x00", "")
+
+
+def _letter(
+    row: RawRow, word: ErrorWord, reason: str, *, stream: str | None = None, crm_id: str | None = None
+) -> Letter:
+    return Letter(
+        source=row.source,
+        error_word=word,
+        reason=reason.replace("\x00", ""),
+        raw_id=row.raw_id,
+        stream=stream or row.stream,
+        crm_id=crm_id or row.crm_id,
+        payload=row.body,
+    )
