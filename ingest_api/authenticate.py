@@ -1,0 +1,74 @@
+"""Finds the project of a request and makes sure that the request comes from who may send it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+
+from connectors.errors import WebhookRefusedError
+from connectors.protocol import WebhookRequest
+from ingest_api.problems import ProblemError
+from ingest_api.projects import RECHECK_SECONDS, Project, ProjectDirectory, SettingsUnknownError
+
+log = structlog.get_logger()
+
+
+async def find_project(projects: ProjectDirectory, crm: str, project_id: str) -> Project:
+    """Raises ProblemError: 404 no such project of that CRM, 503 nothing is known yet."""
+    try:
+        project = projects.peek(project_id) or await projects.find(project_id)
+    except SettingsUnknownError as error:
+        raise ProblemError(503, "database_away", str(error), retry_after=2) from None
+    if project is None or project.crm != crm:
+        raise ProblemError(
+            404, "unknown_project", f"There is no project of {_shown(crm)} of this name; check the address."
+        )
+    return project
+
+
+def refusal_of(project: Project, request: WebhookRequest) -> str | None:
+    """Why the request is not authentic; None if it is."""
+    try:
+        project.connector.verify_webhook(project.auth, request)
+    except WebhookRefusedError as error:
+        return str(error).rstrip(".")
+    except Exception as error:  # noqa: BLE001 - what cannot even be verified is not authentic
+        log.warning("verify_webhook_failed", project=project.project_id, kind=type(error).__name__)
+        return "it cannot be verified"
+    return None
+
+
+async def verify_again(projects: ProjectDirectory, project: Project, request: WebhookRequest, refusal: str) -> Project:
+    """The project with its newest settings, if the refused request is authentic by them.
+
+    Raises ProblemError: 401 not authentic, 503 the secret cannot be read.
+    """
+    if projects.age > RECHECK_SECONDS:  # the secret may have been changed in this second
+        try:
+            await projects.renew(RECHECK_SECONDS)
+            newer = await projects.find(project.project_id)
+        except SettingsUnknownError:
+            newer = None
+        if newer is not None and newer.crm == project.crm and newer is not project:
+            project = newer
+            again = refusal_of(project, request)
+            if again is None:
+                return project
+            refusal = again
+    if project.problem is not None:
+        raise ProblemError(
+            503, "secret_unreadable",
+            "This project's webhook secret cannot be read at the moment; nothing was stored, send it again later.",
+            retry_after=60,
+        )  # fmt: skip
+    raise ProblemError(401, "not_authentic", f"The request is not authentic: {refusal}.")
+
+
+def without_secrets(request: WebhookRequest, query: dict[str, str]) -> WebhookRequest:
+    """The same request with another query."""
+    return replace(request, query=query)
+
+
+def _shown(crm: str) -> str:
+    return crm if crm.isascii() and crm.isidentifier() and len(crm) <= 32 else "this CRM"

@@ -1,0 +1,144 @@
+"""The ingest API: `uvicorn ingest_api.main:app`, configured by the environment alone.
+
+Run it with one worker process per core and no other options: uvloop and httptools are chosen by themselves. uvicorn's
+access log is switched off, because a webhook's token stands in its address; `/metrics` counts instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from database import migrate
+from database.connection import connect
+from database.encryption import Keyring
+from database.environment import ConfigurationError, Environment, load_environment
+from database.repositories import landing
+from database.repositories.landing import WebhookSettings
+from database.server import ensure_url
+from ingest_api import openapi
+from ingest_api.connections import Connections
+from ingest_api.landing import GroupCommit
+from ingest_api.metrics import Metrics
+from ingest_api.problems import ProblemError
+from ingest_api.projects import ProjectDirectory
+from ingest_api.routes import health, sync
+from ingest_api.routes.webhooks import WebhookEndpoint, webhook_routes
+from ingest_api.services import Services
+from sync.logging_setup import configure_logging
+
+log = structlog.get_logger()
+
+
+def create_app(environment: Environment) -> FastAPI:
+    """The application; it opens nothing before it is started, and starts even while the database is away."""
+    endpoints: list[WebhookEndpoint] = []
+    app = FastAPI(
+        title="crm-elt ingest", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
+        exception_handlers={
+            ProblemError: _answer_problem,
+            HTTPException: _answer_http_error,
+            RequestValidationError: _answer_invalid,
+            Exception: _answer_failure,
+        },
+    )  # fmt: skip
+    app.state.environment = environment
+    app.state.endpoints = endpoints
+    app.router.routes[:0] = webhook_routes(endpoints)  # first: the hot path
+    app.include_router(health.router)
+    app.include_router(sync.router)
+    openapi.describe(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    environment: Environment = app.state.environment
+    configure_logging(environment)
+    _silence_access_log()
+    url = await asyncio.to_thread(ensure_url, environment)
+    keyring = Keyring.load(environment)
+    head = await asyncio.to_thread(migrate.head)
+    metrics = Metrics()
+    connections = Connections(lambda: connect(url, application="crm-elt ingest"))
+
+    async def load() -> list[WebhookSettings]:
+        async with connections.connection() as connection:
+            return await landing.webhook_settings(connection)
+
+    group_commit = GroupCommit(
+        lambda: connect(url, application="crm-elt ingest landing"),
+        group_limit=environment.ingest_group_limit,
+        queue_limit=environment.ingest_queue_limit,
+        wait_seconds=environment.ingest_wait_seconds,
+        metrics=metrics,
+    )
+    projects = ProjectDirectory(load, keyring)
+    services = Services(metrics, group_commit, projects, connections, head)
+    for endpoint in app.state.endpoints:
+        endpoint.bind(services)
+    app.state.services = services
+    group_commit.start()
+    # What was loaded so far lives as long as the process: without this each full collection looks at all of it again
+    # and stops every webhook for some 20 ms, several times a second under load.
+    gc.collect()
+    gc.freeze()
+    log.info("ingest_started", group_limit=environment.ingest_group_limit)
+    try:
+        yield
+    finally:
+        await group_commit.close()
+        await projects.close()
+        await connections.close()
+        log.info("ingest_stopped", accepted=metrics.accepted)
+
+
+def _silence_access_log() -> None:
+    logger = logging.getLogger("uvicorn.access")
+    logger.handlers.clear()
+    logger.propagate = False
+
+
+async def _answer_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return error.response()
+
+
+async def _answer_http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    sentences = {404: "There is no such address.", 405: "This address does not take this method."}
+    response = ProblemError(error.status_code, "http", sentences.get(error.status_code, str(error.detail))).response()
+    if error.headers:
+        response.headers.update(error.headers)
+    return response
+
+
+async def _answer_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return ProblemError(400, "invalid", f"{where}: {first['msg']}.").response()
+
+
+async def _answer_failure(_: Request, error: Exception) -> Response:
+    log.warning("request_failed", kind=type(error).__name__)  # uvicorn logs the traceback, without variables
+    return ProblemError(500, "failure", "The server failed on this request; its log says why.").response()
+
+
+def _load_environment() -> Environment:
+    try:
+        return load_environment()
+    except ConfigurationError as error:
+        raise SystemExit(f"crm-elt ingest: {error}") from None
+
+
+app = create_app(_load_environment())

@@ -1,0 +1,25 @@
+"""What the routes share: one object per running application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ingest_api.connections import Connections
+from ingest_api.landing import GroupCommit
+from ingest_api.metrics import Metrics
+from ingest_api.projects import ProjectDirectory
+from ingest_api.refusals import RefusalLog
+from ingest_api.requests import BodyReader
+
+
+@dataclass(slots=True)
+class Services:
+    metrics: Metrics
+    landing: GroupCommit
+    projects: ProjectDirectory
+    connections: Connections
+    """For everything but landing, which has connections of its own."""
+    head: str
+    """The migration that this code needs."""
+    bodies: BodyReader = field(default_factory=BodyReader)
+    refusals: RefusalLog = field(default_factory=RefusalLog)
