@@ -1,0 +1,74 @@
+{{
+    config(
+        indexes=[{'columns': ['project_id', 'order_id', 'status_group_id']}],
+        pre_hook='{{ group_in_index_order() }}',
+    )
+}}
+-- All intervals of an order in one group. Seconds are those of closed intervals; the clock of the current one runs in
+-- orders_current. A status without a group belongs to no stage.
+with stages as (
+    select
+        project_id,
+        order_id,
+        status_group_id,
+        bool_or(is_urgent) as is_urgent,
+        count(*) filter (where is_stage_entry) as visits,
+        min(entered_at) as first_entered_at,
+        max(left_at) as last_left_at,
+        bool_or(left_at is null) as is_current,
+        bool_and(is_closing) as is_only_closing,
+        {{ sum_of_closed('elapsed_seconds', 'left_at') }} as elapsed_seconds,
+        {{ sum_of_closed('working_seconds', 'left_at') }} as working_seconds
+    from {{ ref('fct_order_status_intervals') }}
+    where status_group_id is not null
+    group by project_id, order_id, status_group_id
+),
+
+limits as (
+    select * from {{ ref('stg_config__sla_rules') }}
+),
+
+judged as (
+    -- The order's own profile, else `urgent` for urgent orders; where that grid has no limit for the group, `normal`.
+    -- A stage of closing statuses alone takes no part.
+    select
+        stages.*,
+        status_groups.status_group_name,
+        projects.near_threshold,
+        case
+            when stages.is_only_closing then null
+            else coalesce(special.limit_seconds, normal.limit_seconds)
+        end as sla_limit_seconds
+    from stages
+    inner join {{ ref('stg_config__projects') }} as projects on stages.project_id = projects.project_id
+    left join {{ ref('int_status_groups__resolved') }} as status_groups
+        on stages.project_id = status_groups.project_id
+        and stages.status_group_id = status_groups.status_group_id
+    left join {{ ref('int_orders__traits') }} as traits
+        on stages.project_id = traits.project_id
+        and stages.order_id = traits.order_id
+    left join limits as special
+        on stages.project_id = special.project_id
+        and stages.status_group_id = special.status_group_id
+        and special.sla_profile = coalesce(traits.sla_profile, case when stages.is_urgent then 'urgent' end)
+    left join limits as normal
+        on stages.project_id = normal.project_id
+        and stages.status_group_id = normal.status_group_id
+        and normal.sla_profile = 'normal'
+)
+
+select
+    project_id,
+    order_id,
+    status_group_id,
+    status_group_name,
+    visits,
+    first_entered_at,
+    last_left_at,
+    is_current,
+    cast(elapsed_seconds as numeric(20, 6)) as elapsed_seconds,
+    cast(working_seconds as numeric(20, 6)) as working_seconds,
+    is_urgent,
+    sla_limit_seconds,
+    {{ sla_state('working_seconds', 'sla_limit_seconds', 'near_threshold') }} as sla_state
+from judged

@@ -1,0 +1,5 @@
+select
+    project_id,
+    status_group_id,
+    name as status_group_name
+from {{ source('core', 'status_groups') }}

@@ -1,0 +1,15 @@
+select
+    project_id,
+    run_id,
+    kind as run_kind,
+    stream,
+    trigger as run_trigger,
+    state as run_state,
+    started_at,
+    finished_at,
+    rows_seen,
+    rows_new,
+    rows_changed,
+    rows_unchanged,
+    rows_failed
+from {{ source('sync', 'runs') }}
