@@ -1,0 +1,1 @@
+"""Dagster: schedules, backfills, batch work and the safety net. Thin calls into `sync`; no SQL, no HTTP."""

@@ -1,0 +1,1 @@
+"""Definitions by domain; each package has one `definitions()` that `orchestration.definitions` merges."""

@@ -1,0 +1,15 @@
+"""The nightly full build with all tests; in the daytime builds follow core (sensors.py)."""
+
+import dagster as dg
+
+from orchestration.defs.marts.assets import DBT_STEP, BuildConfig, marts_job
+
+nightly_build = dg.ScheduleDefinition(
+    name="nightly_build",
+    job=marts_job,
+    cron_schedule="40 1 * * *",
+    execution_timezone="UTC",
+    run_config=dg.RunConfig(ops={DBT_STEP: BuildConfig(full_refresh=True, unit_tests=True)}),
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Rebuilds all marts from nothing, with data tests and unit tests.",
+)

@@ -1,0 +1,54 @@
+"""Drains raw where the relay does not: it is down, or behind."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from database.connection import Connection
+from database.repositories import heartbeats, watch
+from database.repositories.heartbeats import Heartbeat
+from database.repositories.watch import QueueHead
+from orchestration import tags
+from orchestration.defs.normalise.assets import normalise_job
+from orchestration.resources import CrmElt
+from orchestration.running import in_progress
+
+BEHIND_SECONDS = 60
+SILENT_SECONDS = 20
+"""The relay beats every 5 s."""
+RETRY_MINUTES = 5
+"""A head of the queue that does not move is tried again so often, not at each tick."""
+
+
+def reason_to_drain(head: QueueHead | None, relay: Heartbeat | None) -> str | None:
+    """Why Dagster should drain raw now; None if it should not."""
+    if head is None:
+        return None
+    if relay is None or relay.age_seconds > SILENT_SECONDS:
+        return "the relay is down"
+    if head.waiting_seconds > BEHIND_SECONDS:
+        return f"the relay is {head.waiting_seconds:.0f} s behind"
+    return None
+
+
+@dg.sensor(
+    job=normalise_job,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Applies raw to core when the relay is down, or over a minute behind.",
+)
+def raw_backlog(context: dg.SensorEvaluationContext, crm_elt: CrmElt) -> dg.SensorResult | dg.SkipReason:
+    async def look(connection: Connection) -> tuple[QueueHead | None, Heartbeat | None]:
+        return await watch.queue_head(connection), await heartbeats.newest(connection, "relay")
+
+    head, relay = crm_elt.query(look)
+    reason = reason_to_drain(head, relay)
+    if head is None or reason is None:
+        return dg.SkipReason("Nothing waits, or the relay is at it.")
+    if in_progress(context.instance, normalise_job.name):
+        return dg.SkipReason("A drain goes already.")
+    now = datetime.now(UTC)
+    run_key = f"{head.queue_id}@{now:%Y-%m-%dT%H}:{now.minute // RETRY_MINUTES}"
+    return dg.SensorResult(
+        run_requests=[dg.RunRequest(run_key=run_key, tags={tags.REASON: reason})], cursor=str(head.queue_id)
+    )
