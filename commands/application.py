@@ -1,0 +1,42 @@
+"""The command tree."""
+
+from __future__ import annotations
+
+import typer
+
+from commands import (
+    build,
+    dagster,
+    database,
+    dead_letters,
+    demo,
+    doctor,
+    export_log,
+    keys,
+    projects,
+    services,
+    settings,
+    sync,
+    webhooks,
+)
+
+application = typer.Typer(
+    name="crm-elt",
+    help="Joins a business's CRM accounts to one PostgreSQL, measures working-hour SLAs. `--debug` shows tracebacks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+services.add_to(application)
+demo.add_to(application)
+settings.add_to(application)
+export_log.add_to(application)
+application.add_typer(projects.commands, name="project")
+sync.add_to(application)
+build.add_to(application)
+application.add_typer(dead_letters.commands, name="dead-letters")
+application.add_typer(webhooks.commands, name="webhooks")
+application.add_typer(keys.commands, name="keys")
+database.add_to(application)
+application.add_typer(dagster.commands, name="dagster")
+doctor.add_to(application)

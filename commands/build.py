@@ -1,0 +1,67 @@
+"""`crm-elt build`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.failures import CommandError
+from commands.output import JsonFlag, console, counted, notes, print_json, progress_bar
+from commands.stack import Stack, open_stack, run
+from sync import build as builds
+from sync import process
+
+
+def add_to(application: typer.Typer) -> None:
+    application.command("build")(build_)
+
+
+def build_(
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Rebuild every table from nothing.")] = False,
+    select: Annotated[str | None, typer.Option(help="dbt selection, for example fct_order_stages+.")] = None,
+    unit_tests: Annotated[
+        bool, typer.Option("--unit-tests", help="Run dbt's unit tests, the worked examples, too.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Process what has landed, then build and test the marts with dbt."""
+
+    async def drain(stack: Stack) -> None:
+        async with stack.pool() as pool:
+            await process.process_all(pool)
+
+    run(drain)
+    stack = open_stack()
+    result = build_marts(stack, full_refresh=full_refresh, select=select, unit_tests=unit_tests, quiet=as_json)
+    if as_json:
+        print_json(result.as_row())
+    else:
+        console.print(
+            f"{counted(result.models, 'model')} built, {result.passed} of {counted(result.tests, 'test')} passed, "
+            f"{len(result.failed)} failed, {result.seconds:.1f} s."
+        )
+    for failure in result.failed:
+        notes.print(f"  {failure}", markup=False)
+    if result.failed:
+        raise CommandError(f"{counted(len(result.failed), 'failure')} in dbt: the lines above say what failed and why.")
+
+
+def build_marts(
+    stack: Stack,
+    *,
+    full_refresh: bool = False,
+    select: str | None = None,
+    unit_tests: bool = False,
+    quiet: bool = False,
+) -> builds.BuildResult:
+    """dbt build with a progress bar."""
+    with progress_bar("Building marts", quiet=quiet) as bar:
+        return builds.build(
+            stack.url,
+            full_refresh=full_refresh,
+            select=select,
+            unit_tests=unit_tests,
+            target_folder=stack.environment.home / "dbt",
+            on_event=lambda done, total, name: bar.update(done, total, name),
+        )
