@@ -1,0 +1,211 @@
+"""Working-time intervals: the build of intervals and stages against a bare LEAD() over the same events, in one run.
+
+    python -m benchmarks.intervals [--events 1000000] [--turns 3] [--sample 2000] [--require 3] [--json]
+
+Starts an embedded PostgreSQL in a temporary folder and generates the events there: a tenth as many orders, 10 groups
+with calendars of their own (two windows a day, holidays), two zones with DST. The build is dbt's own; its time is that
+of the two models with their indexes and statistics, as dbt reports it. Each turn measures LEAD() first and the build
+after it, and the ratio is the middle one of the turns. Exit code 1 if it is above --require, or if a working time
+differs from the one by joining every window.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import intervals_data
+from database import migrate
+from database.embedded import EmbeddedServer
+from sync.build import build
+
+_MODELS = ("fct_order_status_intervals", "fct_order_stages")
+_SELECTION = " ".join(_MODELS)
+
+
+@dataclass(frozen=True)
+class Measured:
+    seconds: float
+    peak_mib: float
+    """Of all backends together, without shared memory."""
+
+
+def run(events: int, turns: int, sample: int) -> dict[str, Any]:
+    """Measure; the figures of each way, and the ratios."""
+    with tempfile.TemporaryDirectory(prefix="crm-elt-bench-") as folder:
+        server = EmbeddedServer(Path(folder))
+        server.start()
+        try:
+            server.create_database("crm_elt")
+            return _measure(server, Path(folder) / "dbt", events, turns, sample)
+        finally:
+            server.stop("immediate")
+
+
+def _measure(server: EmbeddedServer, target: Path, events: int, turns: int, sample: int) -> dict[str, Any]:
+    url = server.url("crm_elt")
+    migrate.upgrade(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        rows = intervals_data.fill(connection, events)
+        connection.execute("create schema bench")
+        _build(url, target, select=None)  # all models once: tests of one read others
+        leads, builds, ratios = [], [], []
+        for _ in range(turns):
+            connection.execute("drop table if exists bench.lead")
+            connection.execute("checkpoint")
+            leads.append(_timed(server, connection, intervals_data.LEAD))
+            connection.execute("checkpoint")
+            with _peak(server) as peak:
+                seconds = _build(url, target)
+            builds.append((Measured(sum(seconds.values()), peak()), seconds))
+            ratios.append(builds[-1][0].seconds / leads[-1].seconds)
+        joined = _timed(server, connection, intervals_data.WINDOWS_JOINED)
+        differences = connection.execute(intervals_data.DIFFERENCES.encode()).fetchone()
+        assert differences is not None
+        lead = min(leads, key=lambda each: each.seconds)
+        best, parts = min(builds, key=lambda each: each[0].seconds)
+        ways = [
+            _way("bare LEAD()", rows, lead, lead),
+            _way("intervals + stages, full build", rows, best, lead),
+            _way("working time by joining every window", rows, joined, lead),
+        ]
+        return {
+            "events": rows,
+            "orders": rows // intervals_data.EVENTS_PER_ORDER,
+            "turns": turns,
+            "ways": ways,
+            "parts": {name: round(value, 2) for name, value in parts.items()},
+            "ratio": round(statistics.median(ratios), 2),
+            "differences": int(differences[0]),
+            "pandas": _pandas(connection, sample),
+        }
+
+
+def _build(url: str, target: Path, *, select: str | None = _SELECTION) -> dict[str, float]:
+    """dbt build of the two models; the seconds of each."""
+    result = build(url, select=select, full_refresh=True, target_folder=target)
+    if result.failed:
+        raise SystemExit(f"The build failed: {result.failed[0]}")
+    entries = json.loads((target / "run_results.json").read_text())["results"]
+    names = {entry["unique_id"].rpartition(".")[2]: float(entry["execution_time"]) for entry in entries}
+    return {name: names[name] for name in _MODELS}
+
+
+def _timed(server: EmbeddedServer, connection: psycopg.Connection, script: str) -> Measured:
+    with _peak(server) as peak:
+        started = time.monotonic()
+        intervals_data.run(connection, script)
+        seconds = time.monotonic() - started
+    return Measured(seconds, peak())
+
+
+@contextmanager
+def _peak(server: EmbeddedServer) -> Iterator[Any]:
+    """Samples the private memory of the server's processes while the block runs; gives a function: its peak in MiB."""
+    postmaster = psutil.Process(int((server.data / "postmaster.pid").read_text().splitlines()[0]))
+    highest = 0
+    done = threading.Event()
+
+    def sample() -> None:
+        nonlocal highest
+        while not done.wait(0.05):
+            total = 0
+            for process in postmaster.children():
+                try:
+                    memory = process.memory_info()
+                except psutil.NoSuchProcess:
+                    continue
+                total += memory.rss - memory.shared
+            highest = max(highest, total)
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield lambda: round(highest / 2**20, 1)
+    finally:
+        done.set()
+        thread.join()
+
+
+def _way(name: str, rows: int, measured: Measured, lead: Measured) -> dict[str, Any]:
+    return {
+        "way": name,
+        "seconds": round(measured.seconds, 2),
+        "rows_per_second": round(rows / measured.seconds),
+        "ratio_to_lead": round(measured.seconds / lead.seconds, 2),
+        "peak_mib": measured.peak_mib,
+    }
+
+
+def _pandas(connection: psycopg.Connection, sample: int) -> dict[str, Any] | str:
+    """The same working time by pandas and businesstimedelta, on a sample; a sentence where they are not installed."""
+    missing = [name for name in ("pandas", "businesstimedelta") if importlib.util.find_spec(name) is None]
+    if missing:
+        return f"Not compared with pandas: {' and '.join(missing)} are not installed (they are the extra `bench`)."
+    return importlib.import_module("benchmarks.intervals_pandas").measure(connection, sample)  # type: ignore[no-any-return]
+
+
+def _print(figures: dict[str, Any], console: Console) -> None:
+    table = Table(title=f"{figures['events']:,} events of {figures['orders']:,} orders, best of {figures['turns']}")
+    table.add_column("way", no_wrap=True)
+    for heading in ("seconds", "rows/s", "ratio", "peak MiB"):
+        table.add_column(heading, justify="right")
+    for row in figures["ways"]:
+        table.add_row(
+            row["way"], f"{row['seconds']:.2f}", f"{row['rows_per_second']:,}", f"{row['ratio_to_lead']:.2f}",
+            f"{row['peak_mib']:,.0f}",
+        )  # fmt: skip
+    console.print(table)
+    parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in figures["parts"].items())
+    console.print(
+        f"Ratio {figures['ratio']:.2f} (full build to LEAD(), middle of {figures['turns']}): {parts}. "
+        f"Working times that differ from the join of every window: {figures['differences']}.",
+        highlight=False,
+    )
+    compared = figures["pandas"]
+    if isinstance(compared, str):
+        console.print(compared, highlight=False)
+    else:
+        console.print(
+            f"pandas with businesstimedelta: {compared['rows']:,} intervals in {compared['seconds']:.2f} s, "
+            f"{compared['rows_per_second']:,} rows/s.",
+            highlight=False,
+        )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Intervals and stages against a bare LEAD() over the same events.")
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--sample", type=int, default=2_000, help="intervals for pandas")
+    parser.add_argument("--require", type=float, help="exit with 1 if the ratio is above")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    figures = run(options.events, options.turns, options.sample)
+    if options.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        _print(figures, Console())
+    if figures["differences"]:
+        return 1
+    return 1 if options.require is not None and figures["ratio"] > options.require else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

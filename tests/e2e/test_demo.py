@@ -1,0 +1,196 @@
+"""`crm-elt demo`, run as a user runs it, and its figures against an independent calculation."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from database.embedded import EmbeddedServer
+from database.ports import free_port
+from tests.oracle import inputs
+from tests.oracle.metrics import Metrics
+from tests.support.serving import serving
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 400.0
+Key = tuple[str, str]
+
+
+def start_demo(home: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    ports = {f"CRM_ELT_{name}_PORT": str(free_port()) for name in ("INGEST", "DAGSTER", "DOCS")}
+    environment |= {"CRM_ELT_HOME": str(home), **ports, **variables}
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli", "demo", *words],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo that has run: what it printed, its database, and the same figures calculated in plain Python."""
+
+    figures: dict[str, list[dict[str, Any]]]
+    url: str
+    metrics: dict[str, Metrics]
+
+    def rows(self, name: str, key: str) -> dict[Key, dict[str, Any]]:
+        return {(row["project_id"], row[key]): row for row in self.figures[name]}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    home = tmp_path_factory.mktemp("demo")
+    process = start_demo(home, "--no-serve", "--json")
+    out, err = process.communicate(timeout=START_SECONDS)
+    assert process.returncode == 0, err[-4000:]
+    server = EmbeddedServer(home / "demo")
+    assert not server.is_running()
+    server.start()
+    try:
+        projects = inputs.read(server.url("crm_elt"))
+        document = out[out.index("\n{") if not out.startswith("{") else 0 :]
+        figures = json.loads(document)
+        yield Demo(figures, server.url("crm_elt"), {name: Metrics(project) for name, project in projects.items()})
+    finally:
+        server.stop("immediate")
+
+
+def hours(spans: Iterable[timedelta]) -> dict[str, Decimal]:
+    """Average, median and 90th percentile (linear between neighbours), in hours with two digits."""
+    values = sorted(Decimal(span // timedelta(microseconds=1)) / 3_600_000_000 for span in spans)
+
+    def at(fraction: Decimal) -> Decimal:
+        place = fraction * (len(values) - 1)
+        below = int(place)
+        above = min(below + 1, len(values) - 1)
+        return values[below] + (values[above] - values[below]) * (place - below)
+
+    figures = {
+        "avg_hours": sum(values) / len(values),
+        "median_hours": at(Decimal("0.5")),
+        "p90_hours": at(Decimal("0.9")),
+    }
+    return {name: value.quantize(Decimal("0.01"), ROUND_HALF_UP) for name, value in figures.items()}
+
+
+def assert_hours(row: dict[str, Any], spans: Iterable[timedelta]) -> None:
+    for name, value in hours(spans).items():
+        assert abs(Decimal(str(row[name])) - value) <= Decimal("0.01"), (row, name, value)
+
+
+def test_there_are_two_projects_in_different_time_zones(demo: Demo) -> None:
+    assert set(demo.metrics) == {"print-shop", "gift-shop"}
+    assert len({metrics.project.time_zone for metrics in demo.metrics.values()}) == 2
+    assert all(len(metrics.histories) > 500 for metrics in demo.metrics.values())
+
+
+def test_orders_per_stage_agree_with_the_last_event_of_each_order(demo: Demo) -> None:
+    expected: Counter[tuple[str, str, bool]] = Counter()
+    for project, metrics in demo.metrics.items():
+        for history in metrics.histories.values():
+            last = history[-1]
+            expected[project, str(last.group_id), last.is_closing] += 1
+    rows = demo.rows("orders_per_stage", "stage_id")
+    shown = {(*key, False): row["open_orders"] for key, row in rows.items()}
+    shown |= {(*key, True): row["closed_orders"] for key, row in rows.items()}
+    assert {key: count for key, count in shown.items() if count} == dict(expected)
+
+
+def test_working_time_per_stage_agrees_with_the_windows_walked_one_by_one(demo: Demo) -> None:
+    spans: dict[Key, list[timedelta]] = defaultdict(list)
+    for project, metrics in demo.metrics.items():
+        for (_, group), stage in metrics.stages.items():
+            if stage.last_left_at is not None:
+                spans[project, group].append(stage.working)
+    rows = demo.rows("working_time_per_stage", "stage_id")
+    assert set(rows) == set(spans)
+    assert len(rows) >= 8
+    for key, row in rows.items():
+        assert row["orders"] == len(spans[key])
+        assert_hours(row, spans[key])
+
+
+def test_sla_shares_agree_with_each_stage_judged_alone(demo: Demo) -> None:
+    expected: dict[Key, Counter[str]] = defaultdict(Counter)
+    for project, metrics in demo.metrics.items():
+        for (_, group), stage in metrics.stages.items():
+            if stage.last_left_at is not None and stage.state is not None:
+                expected[project, group][stage.state] += 1
+    rows = demo.rows("sla_per_stage", "stage_id")
+    assert {key: {s: row[s] for s in ("ok", "near", "over")} for key, row in rows.items()} == {
+        key: {s: counts[s] for s in ("ok", "near", "over")} for key, counts in expected.items()
+    }
+    assert all(sum(row[state] for row in rows.values()) > 0 for state in ("ok", "near", "over"))
+
+
+def test_cycle_times_agree_with_the_events_between(demo: Demo) -> None:
+    finished: dict[Key, list[timedelta]] = defaultdict(list)
+    begun: Counter[Key] = Counter()
+    for project, metrics in demo.metrics.items():
+        for (_, rule), cycle in metrics.cycles.items():
+            begun[project, rule] += 1
+            if cycle.ended_at is not None:
+                finished[project, rule].append(cycle.ended_at - cycle.started_at)
+    rows = demo.rows("cycle_times", "cycle")
+    assert set(rows) == set(begun)
+    for key, row in rows.items():
+        assert (row["finished"], row["under_way"]) == (len(finished[key]), begun[key] - len(finished[key]))
+        assert_hours(row, finished[key])
+
+
+def test_integration_statistics_tell_of_success(demo: Demo) -> None:
+    rows = {row["project_id"]: row for row in demo.figures["integration_statistics"]}
+    assert set(rows) == {"print-shop", "gift-shop"}
+    assert all(row["success_rate_30d"] == 1 and row["total_synced"] > 0 for row in rows.values())
+
+
+def test_nothing_waits_and_nothing_failed(demo: Demo) -> None:
+    with psycopg.connect(demo.url) as connection:
+        for table in ("sync.raw_queue", "sync.dead_letters", "raw.rejected"):
+            assert connection.execute(f"select count(*) from {table}").fetchone() == (0,), table
+        waiting = connection.execute("select count(*) from sync.requests where state <> 'done'").fetchone()
+        assert waiting == (0,)
+
+
+def test_every_answered_webhook_is_kept(demo: Demo) -> None:
+    with psycopg.connect(demo.url) as connection:
+        row = connection.execute("select count(*), count(distinct project_id) from raw.webhook_events").fetchone()
+    assert row is not None
+    assert row[0] > 5000
+    assert row[1] == 2
+
+
+def test_the_demo_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    ports = {"CRM_ELT_INGEST_PORT": free_port(), "CRM_ELT_DAGSTER_PORT": free_port(), "CRM_ELT_DOCS_PORT": free_port()}
+    with serving(start_demo(tmp_path, **{name: str(port) for name, port in ports.items()})) as demo:
+        demo.wait_until_it_serves(START_SECONDS)
+        family = psutil.Process(demo.process.pid).children(recursive=True)
+        assert answer(f"http://127.0.0.1:{ports['CRM_ELT_INGEST_PORT']}/health/ready") == 200
+        assert answer(f"http://127.0.0.1:{ports['CRM_ELT_DAGSTER_PORT']}/server_info") == 200
+        assert answer(f"http://127.0.0.1:{ports['CRM_ELT_DOCS_PORT']}/manifest.json") == 200
+        assert demo.stop(signal.SIGINT) == 0
+    assert "Working time per stage" in demo.output
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert alive == []
+    assert not EmbeddedServer(tmp_path / "demo").is_running()
+
+
+def answer(url: str) -> int:
+    with urllib.request.urlopen(url, timeout=20) as response:
+        return int(response.status)

@@ -1,0 +1,1 @@
+"""An independent calculation of the marts in plain Python, from events and settings: it walks windows, date by date."""

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from commands.output import print_json, print_rows, progress_bar
+from commands.sync import parse_time
+
+
+def test_json_keeps_cyrillic_decimals_and_times(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json(
+        [{"name": "Виробництво 🚚", "hours": Decimal("1.50"), "at": datetime(2026, 1, 2, tzinfo=UTC), "no": None}]
+    )
+    text = capsys.readouterr().out
+    assert "Виробництво 🚚" in text
+    assert json.loads(text) == [{"name": "Виробництво 🚚", "hours": 1.5, "at": "2026-01-02T00:00:00Z", "no": None}]
+
+
+def test_a_table_shows_each_row_and_a_dash_for_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows(
+        "Stages", [{"stage": "New", "orders": 3, "share": None}, {"stage": "Готово", "orders": 12, "share": True}]
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == "Stages"
+    assert any("New" in line and "3" in line and "-" in line for line in lines)
+    assert any("Готово" in line and "12" in line and "yes" in line for line in lines)
+
+
+def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows("Stages", [])
+    assert capsys.readouterr().out == "Stages: none\n"
+
+
+def test_progress_off_a_terminal_is_a_line_for_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("Pulling") as bar:
+        for done in range(101):
+            bar.update(done, 100)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines()[:2] == ["Pulling: 0 of 100", "Pulling: 10 of 100"]
+    assert len(captured.err.splitlines()) == 11
+
+
+def test_quiet_progress_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("Pulling", quiet=True) as bar:
+        bar.update(1, 2)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_time_without_an_offset_is_utc() -> None:
+    assert parse_time("2026-01-02T03:04", "--since") == datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    assert parse_time("2026-01-02T03:04+02:00", "--since") == datetime(2026, 1, 2, 1, 4, tzinfo=UTC)
+    assert parse_time(None, "--since") is None
