@@ -1,17 +1,3 @@
-{# Statistics at once: the next model is planned before autovacuum has seen the new table. #}
-{% macro analyze_table() %}{{ return(adapter.dispatch('analyze_table')()) }}{% endmacro %}
-{% macro postgres__analyze_table() -%}
-    {% if model.config.materialized in ('table', 'incremental') %}analyze {{ this }}{% endif %}
-{%- endmacro %}
-
-{#
-  For a table that a live view reads: dbt would build it anew and drop the view with the old one, so that readers find no
-  view until it is built again. Instead (materialized incremental, append) its rows are replaced in one transaction.
-#}
-{% macro replace_rows() -%}
-    {% if is_incremental() %}delete from {{ this }}{% endif %}
-{%- endmacro %}
-
 {#
   Views are replaced in place while their columns stay, instead of dropped and made again: a view on a view (a mart on a
   staging view) lives through every build. When columns changed, the view goes with what depends on it, as in dbt's own.
@@ -22,6 +8,8 @@
     {%- set grant_config = config.get('grants') -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- set code_hash = hash_of_code(sql) -%}
+    {%- set state = build_state(code_hash) -%}
     {%- if existing is not none and (not existing.is_view or not view_columns_stay(existing, sql)) -%}
         {%- do adapter.drop_relation(existing) -%}
         {%- set existing = none -%}
@@ -29,6 +17,7 @@
     {% call statement('main') -%}
         {{ get_create_view_as_sql(target_relation, sql) | replace('create view', 'create or replace view') }}
     {%- endcall %}
+    {%- call statement('note_built') -%}{{ note_built(state, code_hash, state.is_recoded or state.reads_rebuilt) }}{%- endcall -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {% do apply_grants(target_relation, grant_config, should_revoke=should_revoke(existing, full_refresh_mode=True)) %}
     {% do persist_docs(target_relation, model) %}
@@ -55,7 +44,7 @@
 #}
 {% macro postgres__create_table_as(temporary, relation, sql) -%}
     {%- if not config.get('contract').enforced -%}
-    create {{ 'temporary ' if temporary }}table {{ relation }} as (
+    create {{ 'temporary ' if temporary }}table {{ relation }} {{ 'on commit drop ' if temporary }}as (
         {{ sql }}
     );
     {%- else -%}
@@ -65,14 +54,8 @@
         {{- exceptions.raise_compiler_error('Only not_null constraints of columns are laid on by this project.') -}}
     {%- endif -%}
     {{ get_assert_columns_equivalent(sql) }}
-    create {{ 'temporary ' if temporary }}table {{ relation }} as (
-        select
-            {%- for column in columns %}
-            cast({{ column.name }} as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        from (
-            {{ sql }}
-        ) as model_rows
+    create {{ 'temporary ' if temporary }}table {{ relation }} {{ 'on commit drop ' if temporary }}as (
+        {{ select_as_promised(sql) }}
     );
     {%- if required and not temporary %}
     alter table {{ relation }}
@@ -81,6 +64,21 @@
         {%- endfor %};
     {%- endif %}
     {%- endif %}
+{%- endmacro %}
+
+{# A model's query, each column cast to the contract's type. #}
+{% macro select_as_promised(sql) -%}
+    {%- if not config.get('contract').enforced -%}
+    {{ sql }}
+    {%- else -%}
+    select
+        {%- for column in model.columns.values() %}
+        cast({{ column.name }} as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        {{ sql }}
+    ) as model_rows
+    {%- endif -%}
 {%- endmacro %}
 
 {#

@@ -1,15 +1,12 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='append',
-        on_schema_change='sync_all_columns',
-        pre_hook='{{ replace_rows() }}',
+        key=['calendar_id', 'day_number'],
         indexes=[{'columns': ['calendar_id', 'day_number'], 'unique': true}],
     )
 }}
 -- The running total of working time, per calendar and UTC day: what was worked before the day, and the day's own windows.
 -- UTC days are all 24 hours long, so that the day of an instant is one division, and worked(t) one look-up by equality:
--- two hash joins price a million intervals. `worked_us` (macro) reads it. Rows are replaced in place: orders_current reads.
+-- two hash joins price a million intervals. `worked_us` (macro) reads it.
 with calendars as (
     select
         effective.calendar_id,

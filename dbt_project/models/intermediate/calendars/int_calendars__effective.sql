@@ -1,3 +1,4 @@
+{{ config(key=['calendar_id'], indexes=[{'columns': ['project_id', 'calendar_group_id'], 'unique': true}]) }}
 -- One row per calendar that can differ: each project's default (calendar_group_id ''), and each status group that has
 -- windows or exceptions of its own. Every other group has its project's default.
 with projects as (
@@ -21,7 +22,7 @@ needed as (
 )
 
 select
-    cast(row_number() over (order by needed.project_id, needed.calendar_group_id) as integer) as calendar_id,
+    {{ stable_key('needed.project_id', 'needed.calendar_group_id') }} as calendar_id,
     needed.project_id,
     needed.calendar_group_id,
     projects.time_zone,

@@ -1,3 +1,4 @@
+{{ config(key=['project_id']) }}
 -- The UTC days that a project's calendars cover: from its first event (or some years ago, for a first pull that lands while
 -- the build runs) to some years after the last event or today. Made anew at each build, so that an order
 -- open for ten years is inside. Dates that no real order has (before 1970, a century ahead) stretch nothing: the working

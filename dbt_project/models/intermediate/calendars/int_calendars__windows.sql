@@ -1,4 +1,4 @@
-{{ config(indexes=[{'columns': ['calendar_id', 'worked_before_us']}]) }}
+{{ config(key=['calendar_id', 'opens_us'], indexes=[{'columns': ['calendar_id', 'worked_before_us']}]) }}
 -- When each calendar is open, as instants: windows of local wall-clock time in the project's zone, merged where they
 -- overlap or touch, with the microseconds worked before each. Gives the inverse look-up: when so much has been worked.
 with calendars as (

@@ -1,3 +1,4 @@
+{{ config(scope='orders', live=true, key=['project_id', 'order_id'], indexes=[{'columns': ['project_id', 'order_id']}]) }}
 -- When the current stage of an open order reaches its limit of working time: the interval in which the sum over its visits
 -- gets there, then the calendar's inverse look-up. In the past once it is reached; null where the calendar never gets there
 -- (always closed, or beyond its last day). No row without a limit.
@@ -8,6 +9,7 @@ with current_stages as (
         stages.status_group_id,
         stages.sla_limit_seconds
     from {{ ref('fct_order_stages') }} as stages
+    {{ only_changed_orders('stages') }}
     inner join {{ ref('fct_order_status_intervals') }} as intervals
         on stages.project_id = intervals.project_id
         and stages.order_id = intervals.order_id

@@ -1,9 +1,10 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='append',
-        on_schema_change='sync_all_columns',
-        pre_hook='{{ replace_rows() }}',
+        scope='orders',
+        live=true,
+        key=['project_id', 'order_id'],
+        in_place=true,
+        post_hook='{{ create_live_orders() }}',
         indexes=[{'columns': ['project_id', 'order_id'], 'unique': true}],
     )
 }}
@@ -14,7 +15,7 @@ with projects as (
 ),
 
 orders as (
-    select * from {{ ref('stg_core__orders') }}
+    select orders.* from {{ ref('stg_core__orders') }} as orders {{ only_changed_orders('orders') }}
 ),
 
 traits as (
@@ -26,11 +27,20 @@ default_cycles as (
 ),
 
 last_intervals as (
-    select * from {{ ref('fct_order_status_intervals') }} where left_at is null
+    select intervals.*
+    from {{ ref('fct_order_status_intervals') }} as intervals
+    {{ only_changed_orders('intervals') }}
+    where intervals.left_at is null
 ),
 
 first_intervals as (
-    select project_id, order_id, entered_at from {{ ref('fct_order_status_intervals') }} where interval_number = 1
+    select
+        intervals.project_id,
+        intervals.order_id,
+        intervals.entered_at
+    from {{ ref('fct_order_status_intervals') }} as intervals
+    {{ only_changed_orders('intervals') }}
+    where intervals.interval_number = 1
 ),
 
 deliveries as (
@@ -39,6 +49,7 @@ deliveries as (
         intervals.order_id,
         min(intervals.entered_at) as delivery_entered_at
     from {{ ref('fct_order_status_intervals') }} as intervals
+    {{ only_changed_orders('intervals') }}
     inner join default_cycles on intervals.project_id = default_cycles.project_id
     left join traits
         on intervals.project_id = traits.project_id
@@ -56,6 +67,7 @@ creations as (
         events.order_id,
         min(events.order_created_at) as order_created_at
     from {{ ref('stg_core__order_status_events') }} as events
+    {{ only_changed_orders('events') }}
     left join orders
         on events.project_id = orders.project_id
         and events.order_id = orders.order_id
@@ -134,7 +146,6 @@ select
     placed.entered_us,
     placed.calendar_id,
     placed.is_always_open,
-    {{ worked_us('days', us_in_day('placed.entered_us')) }} as worked_at_entry_us,
     {{ us_of('stages.working_seconds') }} as stage_worked_us,
     case when placed.is_open then stages.sla_limit_seconds end as sla_limit_seconds,
     placed.near_threshold,
@@ -157,9 +168,6 @@ left join {{ ref('fct_order_stages') }} as stages
     and placed.order_id = stages.order_id
     and placed.group_id = stages.status_group_id
     and stages.is_current
-left join {{ ref('int_calendars__days') }} as days
-    on placed.calendar_id = days.calendar_id
-    and {{ day_of_us('placed.entered_us') }} = days.day_number
 left join {{ ref('int_orders__due') }} as due
     on placed.project_id = due.project_id
     and placed.order_id = due.order_id

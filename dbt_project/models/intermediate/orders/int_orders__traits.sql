@@ -1,4 +1,4 @@
-{{ config(indexes=[{'columns': ['project_id', 'order_id'], 'unique': true}]) }}
+{{ config(scope='orders', live=true, key=['project_id', 'order_id'], indexes=[{'columns': ['project_id', 'order_id'], 'unique': true}]) }}
 -- Orders that differ from the rule: urgent by an item, or set by hand. An order without a row here is not urgent and has
 -- neither an SLA profile nor cycle groups of its own.
 with matched as (
@@ -6,6 +6,7 @@ with matched as (
         items.project_id,
         items.order_id
     from {{ ref('stg_core__order_items') }} as items
+    {{ only_changed_orders('items') }}
     inner join {{ ref('stg_config__urgent_rules') }} as rules
         on items.project_id = rules.project_id
         and rules.match_value = case rules.match_by
@@ -17,7 +18,7 @@ with matched as (
 ),
 
 overrides as (
-    select * from {{ ref('stg_config__order_overrides') }}
+    select overrides.* from {{ ref('stg_config__order_overrides') }} as overrides {{ only_changed_orders('overrides') }}
 )
 
 select

@@ -1,4 +1,4 @@
-{{ config(indexes=[{'columns': ['project_id', 'status_group_id'], 'unique': true}]) }}
+{{ config(key=['project_id', 'status_group_id'], indexes=[{'columns': ['project_id', 'status_group_id'], 'unique': true}]) }}
 -- One row per status group of a project that anything names, with its name and the calendar its time is measured by;
 -- status_group_id '' stands for a group that nothing names, and for none: the project's default calendar.
 with reported as (

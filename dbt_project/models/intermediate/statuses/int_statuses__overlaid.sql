@@ -1,4 +1,4 @@
-{{ config(indexes=[{'columns': ['project_id', 'status_id'], 'unique': true}]) }}
+{{ config(key=['project_id', 'status_id'], indexes=[{'columns': ['project_id', 'status_id'], 'unique': true}]) }}
 -- One row per status: what the settings say goes before what the CRM reports.
 with reported as (
     select * from {{ ref('stg_core__statuses') }}

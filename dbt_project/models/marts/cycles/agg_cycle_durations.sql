@@ -1,3 +1,4 @@
+{{ config(scope='periods', key=['grain', 'period_start', 'project_id', 'cycle_rule_id', 'is_urgent']) }}
 -- Times of finished cycles, by the period in which they ended.
 with facts as (
     select
@@ -9,14 +10,14 @@ with facts as (
         {{ us_of('cycles.duration_seconds') }} as elapsed_us,
         {{ us_of('cycles.working_seconds') }} as working_us,
         rules.cycle_title,
-        grains.grain,
-        {{ period_start('grains.grain', 'cycles.ended_at', 'projects.time_zone') }} as period_start
+        periods.grain,
+        periods.period_start
     from {{ ref('order_cycle_metrics') }} as cycles
     inner join {{ ref('stg_config__projects') }} as projects on cycles.project_id = projects.project_id
     inner join {{ ref('stg_config__cycle_rules') }} as rules
         on cycles.project_id = rules.project_id
         and cycles.cycle_rule_id = rules.cycle_rule_id
-    cross join {{ grains() }}
+    {{ join_periods('cycles', 'ended_at', 'projects.time_zone') }}
     where cycles.ended_at is not null
 )
 

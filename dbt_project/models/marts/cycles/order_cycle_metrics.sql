@@ -1,4 +1,12 @@
-{{ config(indexes=[{'columns': ['project_id', 'order_id', 'cycle_rule_id']}]) }}
+{{
+    config(
+        scope='orders',
+        live=true,
+        key=['project_id', 'order_id', 'cycle_rule_id'],
+        notes_dates=['started_at', 'ended_at'],
+        indexes=[{'columns': ['project_id', 'order_id', 'cycle_rule_id']}],
+    )
+}}
 -- Per order and cycle rule it has begun: from the earliest event in the start group or status to the earliest later event
 -- in the end group or status. "Later" is by the order of events, so that two events in one instant make a cycle of no length.
 -- The intervals are read where they are needed: a common table expression of them would be copied to disk whole.
@@ -21,6 +29,7 @@ starts as (
         case when traits.cycle_end is null then rules.end_status_id end as end_status_id,
         min(intervals.interval_number) as start_number
     from {{ ref('fct_order_status_intervals') }} as intervals
+    {{ only_changed_orders('intervals') }}
     inner join rules on intervals.project_id = rules.project_id
     left join traits
         on intervals.project_id = traits.project_id

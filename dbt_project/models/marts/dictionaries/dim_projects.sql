@@ -1,3 +1,4 @@
+{{ config(key=['project_id']) }}
 select
     projects.project_id,
     projects.project_name,

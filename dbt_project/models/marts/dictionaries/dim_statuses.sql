@@ -1,3 +1,4 @@
+{{ config(key=['project_id', 'status_id']) }}
 -- Statuses with their groups; what the settings say goes before what the CRM reports.
 select
     statuses.project_id,

@@ -1,46 +1,49 @@
+{{ config(scope='projects', key=['project_id', 'status_group_id', 'is_urgent', 'local_date']) }}
 -- What came into each stage on a day, what went out of it, and what was in it when the day ended. An order is in a stage
 -- while it is neither closed nor cancelled. Up to the day on which the newest event came in: no table knows what day it is.
-with placed as (
+with entered as (
     select
         intervals.project_id,
-        intervals.order_id,
-        intervals.interval_number,
         intervals.is_urgent,
-        intervals.entered_at,
-        intervals.left_at,
+        intervals.entered_at as moved_at,
         case
             when intervals.is_closing or coalesce(status_groups.is_cancelled, false) then null
             else coalesce(intervals.status_group_id, '')
-        end as status_group_id
+        end as status_group_id,
+        case
+            when
+                intervals.interval_number = 1
+                or coalesce(previous_statuses.is_closing, false)
+                or coalesce(previous_groups.is_cancelled, false) then null
+            else coalesce(intervals.previous_status_group_id, '')
+        end as previous_group_id
     from {{ ref('fct_order_status_intervals') }} as intervals
+    {{ only_changed_projects('intervals') }}
     left join {{ ref('int_status_groups__resolved') }} as status_groups
         on intervals.project_id = status_groups.project_id
         and intervals.status_group_id = status_groups.status_group_id
+    left join {{ ref('int_status_groups__resolved') }} as previous_groups
+        on intervals.project_id = previous_groups.project_id
+        and intervals.previous_status_group_id = previous_groups.status_group_id
+    left join {{ ref('int_statuses__overlaid') }} as previous_statuses
+        on intervals.project_id = previous_statuses.project_id
+        and intervals.previous_status_id = previous_statuses.status_id
     left join {{ ref('stg_core__orders') }} as orders
         on intervals.project_id = orders.project_id
         and intervals.order_id = orders.order_id
     where not coalesce(orders.is_deleted, false)
 ),
 
-sequenced as (
-    select
-        *,
-        lag(status_group_id) over order_history as previous_group_id,
-        lead(status_group_id) over order_history as next_group_id
-    from placed
-    window order_history as (partition by project_id, order_id order by interval_number)
-),
-
 moves as (
-    select project_id, status_group_id, is_urgent, entered_at as moved_at, 1 as entered, 0 as exited, 0 as ended
-    from sequenced
+    select project_id, status_group_id, is_urgent, moved_at, 1 as entered, 0 as exited, 0 as ended
+    from entered
     where status_group_id is not null and status_group_id is distinct from previous_group_id
 
     union all
 
-    select project_id, status_group_id, is_urgent, left_at, 0, 1, case when next_group_id is null then 1 else 0 end
-    from sequenced
-    where status_group_id is not null and left_at is not null and status_group_id is distinct from next_group_id
+    select project_id, previous_group_id, is_urgent, moved_at, 0, 1, case when status_group_id is null then 1 else 0 end
+    from entered
+    where previous_group_id is not null and status_group_id is distinct from previous_group_id
 ),
 
 -- Days since 1970-01-01. What is dated before counts on that day: a slip of the pen must not make days by the million.
@@ -63,6 +66,7 @@ newest as (
         intervals.project_id,
         {{ day_of_date(period_start("'day'", 'max(intervals.ingested_at)', 'max(projects.time_zone)')) }} as day_number
     from {{ ref('fct_order_status_intervals') }} as intervals
+    {{ only_changed_projects('intervals') }}
     inner join {{ ref('dim_projects') }} as projects on intervals.project_id = projects.project_id
     group by intervals.project_id
 ),

@@ -1,16 +1,29 @@
+{{ config(scope='projects', key=['project_id', 'from_status_id', 'to_status_id', 'is_urgent']) }}
 -- The directly-follows graph: how often orders go from one status straight to another, and how long they were in the
 -- first one. '' is what was before the first event.
-with steps as (
+with intervals as (
+    select facts.*
+    from {{ ref('fct_order_status_intervals') }} as facts
+    {{ only_changed_projects('facts') }}
+),
+
+steps as (
     select
         project_id,
         order_id,
         is_urgent,
-        coalesce(lag(status_id) over order_history, '') as from_status_id,
-        status_id as to_status_id,
-        lag(elapsed_seconds) over order_history as elapsed_seconds,
-        lag(working_seconds) over order_history as working_seconds
-    from {{ ref('fct_order_status_intervals') }}
-    window order_history as (partition by project_id, order_id order by interval_number)
+        status_id as from_status_id,
+        next_status_id as to_status_id,
+        {{ us_of('elapsed_seconds') }} as elapsed_us,
+        {{ us_of('working_seconds') }} as working_us
+    from intervals
+    where left_at is not null
+
+    union all
+
+    select project_id, order_id, is_urgent, '', status_id, null, null
+    from intervals
+    where interval_number = 1
 ),
 
 counted as (
@@ -21,10 +34,10 @@ counted as (
         is_urgent,
         count(*) as transitions,
         count(distinct order_id) as orders,
-        {{ percentile(0.5, us_of('elapsed_seconds')) }} as median_elapsed_seconds,
-        {{ percentile(0.9, us_of('elapsed_seconds')) }} as p90_elapsed_seconds,
-        {{ percentile(0.5, us_of('working_seconds')) }} as median_working_seconds,
-        {{ percentile(0.9, us_of('working_seconds')) }} as p90_working_seconds
+        {{ percentile(0.5, 'elapsed_us') }} as median_elapsed_seconds,
+        {{ percentile(0.9, 'elapsed_us') }} as p90_elapsed_seconds,
+        {{ percentile(0.5, 'working_us') }} as median_working_seconds,
+        {{ percentile(0.9, 'working_us') }} as p90_working_seconds
     from steps
     group by project_id, from_status_id, to_status_id, is_urgent
 )

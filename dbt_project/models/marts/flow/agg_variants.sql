@@ -1,41 +1,22 @@
+{{ config(scope='projects', key=['project_id', 'is_urgent', 'is_ended', 'variant_id']) }}
 -- Each distinct path that orders have taken through the statuses. Orders still under way are counted apart: their path is
 -- only the beginning of one.
-with histories as (
+with measured as (
     select
-        intervals.project_id,
-        intervals.order_id,
-        intervals.is_urgent,
-        bool_or(
-            intervals.left_at is null and (intervals.is_closing or coalesce(status_groups.is_cancelled, false))
-        ) as is_ended,
-        {{ collect('intervals.status_id', 'intervals.interval_number', 'true') }} as status_ids,
-        {{ collect(
-            'coalesce(intervals.status_name, intervals.status_id)', 'intervals.interval_number', 'true'
-        ) }} as status_names,
-        {{ sum_of_closed('intervals.elapsed_seconds', 'intervals.left_at') }} as elapsed_seconds,
-        {{ sum_of_closed('intervals.working_seconds', 'intervals.left_at') }} as working_seconds
-    from {{ ref('fct_order_status_intervals') }} as intervals
-    left join {{ ref('int_status_groups__resolved') }} as status_groups
-        on intervals.project_id = status_groups.project_id
-        and intervals.status_group_id = status_groups.status_group_id
-    group by intervals.project_id, intervals.order_id, intervals.is_urgent
-),
-
-measured as (
-    select
-        histories.project_id,
-        histories.is_urgent,
-        histories.is_ended,
-        histories.status_ids,
-        {{ join_list('histories.status_names', ' > ') }} as status_path,
-        histories.elapsed_seconds,
-        histories.working_seconds,
-        cycles.duration_seconds as cycle_seconds
-    from histories
-    inner join {{ ref('dim_projects') }} as projects on histories.project_id = projects.project_id
+        paths.project_id,
+        paths.is_urgent,
+        paths.is_ended,
+        paths.status_ids,
+        {{ join_list('paths.status_names', ' > ') }} as status_path,
+        {{ us_of('paths.elapsed_seconds') }} as elapsed_us,
+        {{ us_of('paths.working_seconds') }} as working_us,
+        {{ us_of('cycles.duration_seconds') }} as cycle_us
+    from {{ ref('int_orders__paths') }} as paths
+    {{ only_changed_projects('paths') }}
+    inner join {{ ref('dim_projects') }} as projects on paths.project_id = projects.project_id
     left join {{ ref('order_cycle_metrics') }} as cycles
-        on histories.project_id = cycles.project_id
-        and histories.order_id = cycles.order_id
+        on paths.project_id = cycles.project_id
+        and paths.order_id = cycles.order_id
         and projects.default_cycle_rule_id = cycles.cycle_rule_id
 )
 
@@ -48,11 +29,11 @@ select
     status_ids,
     count(*) as orders,
     {{ share('count(*)', 'sum(count(*)) over (partition by project_id, is_urgent, is_ended)') }} as orders_share,
-    {{ percentile(0.5, us_of('elapsed_seconds')) }} as median_elapsed_seconds,
-    {{ percentile(0.9, us_of('elapsed_seconds')) }} as p90_elapsed_seconds,
-    {{ percentile(0.5, us_of('working_seconds')) }} as median_working_seconds,
-    {{ percentile(0.9, us_of('working_seconds')) }} as p90_working_seconds,
-    count(cycle_seconds) as cycles,
-    {{ percentile(0.5, us_of('cycle_seconds')) }} as median_cycle_seconds
+    {{ percentile(0.5, 'elapsed_us') }} as median_elapsed_seconds,
+    {{ percentile(0.9, 'elapsed_us') }} as p90_elapsed_seconds,
+    {{ percentile(0.5, 'working_us') }} as median_working_seconds,
+    {{ percentile(0.9, 'working_us') }} as p90_working_seconds,
+    count(cycle_us) as cycles,
+    {{ percentile(0.5, 'cycle_us') }} as median_cycle_seconds
 from measured
 group by project_id, is_urgent, is_ended, status_ids

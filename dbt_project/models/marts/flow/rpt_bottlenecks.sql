@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 -- Where orders wait longest: the stages of a project and period, by the working time that all orders spent in them.
 select
     grain,

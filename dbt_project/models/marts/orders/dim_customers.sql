@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 -- A CRM's customers, per project. customer_key is what facts join by; a person known in several projects will get a key
 -- of their own beside it.
 select

@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 -- Lines of the orders, and whether a line alone makes its order urgent.
 select
     items.project_id,

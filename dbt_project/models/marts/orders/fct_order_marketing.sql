@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 select
     marketing.project_id,
     marketing.order_id,

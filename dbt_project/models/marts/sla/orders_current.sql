@@ -13,6 +13,23 @@ worked as (
     inner join {{ ref('int_calendars__days') }} as days on {{ day_of_us('clock.now_us') }} = days.day_number
 ),
 
+-- What the last build knows, and in place of it, the orders that were written since, computed now.
+latest as (
+    select built.*
+    from {{ ref('int_orders__latest') }} as built
+    where not exists (
+        select 1
+        from {{ source('sync', 'changed_orders') }} as changed
+        where
+            built.project_id = changed.project_id
+            and built.order_id = changed.order_id
+    )
+
+    union all
+
+    select * from {{ live_orders() }}
+),
+
 running as (
     -- An event dated in the future has not begun to count.
     select
@@ -21,11 +38,14 @@ running as (
             when not latest.is_open then 0
             when latest.entered_us > clock.now_us then 0
             when latest.is_always_open then clock.now_us - latest.entered_us
-            else worked.worked_us - latest.worked_at_entry_us
+            else worked.worked_us - {{ worked_us('entry_day', us_in_day('latest.entered_us')) }}
         end as stage_working_us
-    from {{ ref('int_orders__latest') }} as latest
+    from latest
     cross join clock
     left join worked on latest.calendar_id = worked.calendar_id
+    left join {{ ref('int_calendars__days') }} as entry_day
+        on latest.calendar_id = entry_day.calendar_id
+        and {{ day_of_us('latest.entered_us') }} = entry_day.day_number
 ),
 
 measured as (

@@ -1,3 +1,4 @@
+{{ config(scope='periods', key=['grain', 'period_start', 'project_id', 'previous_status_group_id', 'is_urgent']) }}
 -- Where orders get lost: of all moves out of a stage in a period, how many went to a cancelled group.
 with entries as (
     select
@@ -5,11 +6,9 @@ with entries as (
         order_id,
         is_urgent,
         entered_at,
-        coalesce(status_group_id, '') as status_group_id,
+        status_group_id,
         -- '' is what was before the first event, and a status without a group.
-        coalesce(lag(status_group_id) over (
-            partition by project_id, order_id order by interval_number
-        ), '') as previous_status_group_id
+        coalesce(previous_status_group_id, '') as previous_status_group_id
     from {{ ref('fct_order_status_intervals') }}
     where is_stage_entry
 ),
@@ -25,17 +24,17 @@ facts as (
         previous_groups.status_group_name as previous_status_group_name,
         entries.is_urgent,
         coalesce(next_groups.is_cancelled, false) as is_cancellation,
-        grains.grain,
-        {{ period_start('grains.grain', 'entries.entered_at', 'projects.time_zone') }} as period_start
+        periods.grain,
+        periods.period_start
     from entries
     inner join {{ ref('stg_config__projects') }} as projects on entries.project_id = projects.project_id
+    {{ join_periods('entries', 'entered_at', 'projects.time_zone') }}
     left join status_groups as next_groups
         on entries.project_id = next_groups.project_id
         and entries.status_group_id = next_groups.status_group_id
     left join status_groups as previous_groups
         on entries.project_id = previous_groups.project_id
         and entries.previous_status_group_id = previous_groups.status_group_id
-    cross join {{ grains() }}
     where not coalesce(previous_groups.is_cancelled, false)
 )
 

@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 -- How many of the orders that left a stage kept its limit.
 select
     grain,

@@ -1,14 +1,15 @@
+{{ config(scope='periods', key=['grain', 'period_start', 'project_id', 'status_group_id', 'is_urgent']) }}
 -- Times that orders spent in each stage, by the period in which they last left it.
 with facts as (
     select
         stages.*,
         {{ us_of('stages.elapsed_seconds') }} as elapsed_us,
         {{ us_of('stages.working_seconds') }} as working_us,
-        grains.grain,
-        {{ period_start('grains.grain', 'stages.last_left_at', 'projects.time_zone') }} as period_start
+        periods.grain,
+        periods.period_start
     from {{ ref('fct_order_stages') }} as stages
     inner join {{ ref('stg_config__projects') }} as projects on stages.project_id = projects.project_id
-    cross join {{ grains() }}
+    {{ join_periods('stages', 'last_left_at', 'projects.time_zone') }}
     where stages.last_left_at is not null
 )
 

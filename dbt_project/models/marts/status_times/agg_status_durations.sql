@@ -1,3 +1,4 @@
+{{ config(scope='periods', key=['grain', 'period_start', 'project_id', 'status_id', 'is_urgent']) }}
 -- Times of single visits to a status, by the period in which it was left.
 with facts as (
     select
@@ -5,15 +6,15 @@ with facts as (
         {{ us_of('intervals.elapsed_seconds') }} as elapsed_us,
         {{ us_of('intervals.working_seconds') }} as working_us,
         stages.sla_state,
-        grains.grain,
-        {{ period_start('grains.grain', 'intervals.left_at', 'projects.time_zone') }} as period_start
+        periods.grain,
+        periods.period_start
     from {{ ref('fct_order_status_intervals') }} as intervals
     inner join {{ ref('stg_config__projects') }} as projects on intervals.project_id = projects.project_id
     left join {{ ref('fct_order_stages') }} as stages
         on intervals.project_id = stages.project_id
         and intervals.order_id = stages.order_id
         and intervals.status_group_id = stages.status_group_id
-    cross join {{ grains() }}
+    {{ join_periods('intervals', 'left_at', 'projects.time_zone') }}
     where intervals.left_at is not null
 )
 

@@ -1,5 +1,9 @@
 {{
     config(
+        scope='orders',
+        live=true,
+        key=['project_id', 'order_id', 'status_group_id'],
+        notes_dates=['first_entered_at', 'last_left_at'],
         indexes=[{'columns': ['project_id', 'order_id', 'status_group_id']}],
         pre_hook='{{ group_in_index_order() }}',
     )
@@ -8,20 +12,21 @@
 -- orders_current. A status without a group belongs to no stage.
 with stages as (
     select
-        project_id,
-        order_id,
-        status_group_id,
-        bool_or(is_urgent) as is_urgent,
-        count(*) filter (where is_stage_entry) as visits,
-        min(entered_at) as first_entered_at,
-        max(left_at) as last_left_at,
-        bool_or(left_at is null) as is_current,
-        bool_and(is_closing) as is_only_closing,
-        {{ sum_of_closed('elapsed_seconds', 'left_at') }} as elapsed_seconds,
-        {{ sum_of_closed('working_seconds', 'left_at') }} as working_seconds
-    from {{ ref('fct_order_status_intervals') }}
-    where status_group_id is not null
-    group by project_id, order_id, status_group_id
+        intervals.project_id,
+        intervals.order_id,
+        intervals.status_group_id,
+        bool_or(intervals.is_urgent) as is_urgent,
+        count(*) filter (where intervals.is_stage_entry) as visits,
+        min(intervals.entered_at) as first_entered_at,
+        max(intervals.left_at) as last_left_at,
+        bool_or(intervals.left_at is null) as is_current,
+        bool_and(intervals.is_closing) as is_only_closing,
+        {{ sum_of_closed('intervals.elapsed_seconds', 'intervals.left_at') }} as elapsed_seconds,
+        {{ sum_of_closed('intervals.working_seconds', 'intervals.left_at') }} as working_seconds
+    from {{ ref('fct_order_status_intervals') }} as intervals
+    {{ only_changed_orders('intervals') }}
+    where intervals.status_group_id is not null
+    group by intervals.project_id, intervals.order_id, intervals.status_group_id
 ),
 
 limits as (

@@ -1,21 +1,33 @@
-{{ config(indexes=[{'columns': ['project_id', 'order_id']}]) }}
+{{
+    config(
+        scope='orders',
+        live=true,
+        key=['project_id', 'order_id', 'interval_number'],
+        notes_dates=['entered_at', 'left_at'],
+        indexes=[{'columns': ['project_id', 'order_id']}],
+    )
+}}
 -- From each status event to the order's next. Working time is a difference of the calendar's running total.
 -- The dictionaries come after the sequence, so that core's index of each order's history gives it without a sort.
 with sequenced as (
     select
-        event_id,
-        project_id,
-        order_id,
-        status_id,
-        status_group_id,
-        status_changed_at as entered_at,
-        ingested_at,
+        events.event_id,
+        events.project_id,
+        events.order_id,
+        events.status_id,
+        events.status_group_id,
+        events.status_changed_at as entered_at,
+        events.ingested_at,
         row_number() over order_history as interval_number,
-        lead(status_changed_at) over order_history as left_at,
-        lag(status_id) over order_history as previous_status_id,
-        lag(status_group_id) over order_history as previous_group_id
-    from {{ ref('stg_core__order_status_events') }}
-    window order_history as (partition by project_id, order_id order by status_changed_at, event_id)
+        lead(events.status_changed_at) over order_history as left_at,
+        lead(events.status_id) over order_history as next_status_id,
+        lag(events.status_id) over order_history as previous_status_id,
+        lag(events.status_group_id) over order_history as previous_group_id
+    from {{ ref('stg_core__order_status_events') }} as events
+    {{ only_changed_orders('events') }}
+    window order_history as (
+        partition by events.project_id, events.order_id order by events.status_changed_at, events.event_id
+    )
 ),
 
 resolved as (
@@ -28,6 +40,8 @@ resolved as (
         sequenced.status_id,
         statuses.status_name,
         coalesce(sequenced.status_group_id, statuses.status_group_id) as status_group_id,
+        sequenced.next_status_id,
+        sequenced.previous_status_id,
         coalesce(sequenced.previous_group_id, previous_statuses.status_group_id) as previous_group_id,
         coalesce(statuses.is_closing, false) as is_closing,
         sequenced.entered_at,
@@ -84,6 +98,9 @@ select
         ~ ' end'
     ) }} as working_seconds,
     coalesce(traits.is_urgent, false) as is_urgent,
+    placed.previous_status_id,
+    placed.previous_group_id as previous_status_group_id,
+    placed.next_status_id,
     placed.ingested_at
 from placed
 left join {{ ref('int_calendars__days') }} as day_entered

@@ -1,0 +1,255 @@
+{#
+  Incremental models. config `scope` says what an incremental build computes anew, `key` what tells a model's rows apart:
+    orders    rows of the orders in the batch        (only_changed_orders; the rows have project_id, order_id)
+    periods   of the periods that changed facts touch (join_periods; project_id, grain, period_start)
+    projects  of the projects with a changed order   (only_changed_projects; project_id)
+    all       everything, each time: small tables
+  Rows that come out as they were stay untouched; what differs is deleted and inserted, so that readers, views and indexes
+  live on. A model whose code changed, or that reads one whose code changed, is computed as a whole. config `in_place`
+  keeps the table even then, for those that views read; any other is replaced, which is faster.
+  Models with config `live` also exist as views `intermediate.live__<name>`, over the orders that changed since their last
+  build: orders_current reads the last of them.
+#}
+{% materialization incremental, adapter='postgres' %}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set grant_config = config.get('grants') -%}
+    {%- set scope = config.require('scope') -%}
+    {%- set code_hash = hash_of_code(sql) -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- set state = build_state(code_hash) -%}
+    {%- if existing is not none and not existing.is_table -%}
+        {%- do adapter.drop_relation(existing) -%}
+        {%- set existing = none -%}
+    {%- endif -%}
+    {%- set is_whole = existing is none or should_full_refresh() or state.is_recoded or state.reads_rebuilt -%}
+    {%- if existing is none -%}
+        {%- do create_anew(target_relation, sql) -%}
+    {%- elif is_whole and (state.is_recoded or not config.get('in_place', scope != 'orders')) -%}
+        {%- do replace_by_new(target_relation, sql) -%}
+    {%- else -%}
+        {%- do merge_differences(target_relation, sql, 'all' if is_whole else scope, state) -%}
+    {%- endif -%}
+    {%- if config.get('live') -%}{%- do make_live_view(sql, state.is_recoded) -%}{%- endif -%}
+    {%- call statement('note_built') -%}{{ note_built(state, code_hash, is_whole) }}{%- endcall -%}
+    {% do apply_grants(target_relation, grant_config, should_revoke=should_revoke(existing, full_refresh_mode=True)) %}
+    {% do persist_docs(target_relation, model) %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}
+
+{# What the rows depend on: the compiled query, and the types of the contract. #}
+{% macro hash_of_code(sql) %}
+    {%- set parts = [sql, config.get('indexes') | string] -%}
+    {%- for column in model.columns.values() -%}{%- do parts.append(column.name ~ ' ' ~ column.data_type) -%}{%- endfor -%}
+    {{ return(local_md5(parts | join('\n'))) }}
+{% endmacro %}
+
+{% macro create_anew(relation, sql) %}
+    {%- call statement('main') -%}{{ get_create_table_as_sql(False, relation, sql) }}{%- endcall -%}
+    {%- do create_indexes(relation) -%}
+    {# The next model is planned before autovacuum has seen the new table. #}
+    {%- call statement('analyze') -%}analyze {{ relation }}{%- endcall -%}
+{% endmacro %}
+
+{% macro replace_by_new(relation, sql) %}
+    {%- set fresh = make_intermediate_relation(relation) -%}
+    {%- set former = make_backup_relation(relation, 'table') -%}
+    {%- call statement('clear') -%}drop table if exists {{ fresh }}, {{ former }} cascade{%- endcall -%}
+    {%- do create_anew(fresh, sql) -%}
+    {%- do adapter.rename_relation(relation, former) -%}
+    {%- do adapter.rename_relation(fresh, relation) -%}
+    {%- call statement('drop_former') -%}drop table {{ former }} cascade{%- endcall -%}
+{% endmacro %}
+
+{# Compute the scope's rows, and write those that differ. #}
+{% macro merge_differences(relation, sql, scope, state) %}
+    {%- set columns = adapter.get_columns_in_relation(relation) | map(attribute='quoted') | list -%}
+    {%- set key = config.require('key') -%}
+    {%- set instants = config.get('notes_dates', []) -%}
+    {%- set fresh = model.name ~ '__fresh' -%}
+    {%- set differing = model.name ~ '__differing' -%}
+    {%- set scope_columns = {
+        'orders': ['project_id', 'order_id'], 'periods': ['project_id', 'grain', 'period_start'],
+        'projects': ['project_id'], 'all': [],
+    }[scope] -%}
+    {%- call statement('scope') -%}{{ scope_table(scope, state) }}{%- endcall -%}
+    {%- call statement('main') -%}
+        {{ get_create_table_as_sql(True, fresh_relation(fresh), sql_in_scope(sql, scope)) }}
+    {%- endcall -%}
+    {%- call statement('merge') -%}
+        analyze {{ fresh }};
+        {%- if instants %}
+        create temporary table {{ differing }} (project_id text, order_id text) on commit drop;
+        {%- endif %}
+
+        with gone as (
+            delete from {{ relation }} as target
+            {%- if scope_columns %} using build_scope as scope{% endif %}
+            where
+                {%- for column in scope_columns %}
+                target.{{ column }} = scope.{{ column }} and
+                {%- endfor %}
+                not exists (
+                    select 1 from {{ fresh }} as fresh
+                    where
+                        {%- for column in key %}
+                        fresh.{{ column }} = target.{{ column }} and
+                        {%- endfor %}
+                        (fresh.{{ columns | join(', fresh.') }}) is not distinct from (target.{{ columns | join(', target.') }})
+                )
+            returning target.*
+        )
+        {%- if instants %},
+
+        -- Where the rows counted until now.
+        dated as (
+            insert into sync.build_dates (batch_id, project_id, local_date)
+            select distinct {{ state.batch }}, gone.project_id, {{ local_date('moments.at', 'projects.timezone') }}
+            from gone
+            inner join config.projects as projects on gone.project_id = projects.project_id
+            cross join lateral (values (gone.{{ instants | join('), (gone.') }})) as moments (at)
+            where isfinite(moments.at)
+            on conflict do nothing
+        )
+
+        insert into {{ differing }} select project_id, order_id from gone
+        {%- else %}
+
+        select count(*) from gone
+        {%- endif %};
+
+        with come as (
+            insert into {{ relation }} ({{ columns | join(', ') }})
+            select {{ columns | join(', ') }} from {{ fresh }} as fresh
+            where not exists (
+                select 1 from {{ relation }} as target
+                where
+                    {%- for column in key %}
+                    {{ 'and ' if not loop.first }}target.{{ column }} = fresh.{{ column }}
+                    {%- endfor %}
+            )
+            returning *
+        )
+        {%- if instants %}
+
+        insert into {{ differing }} select project_id, order_id from come;
+
+        -- Where the order counts now, in all its periods: a stage that left its limit counts elsewhere too.
+        insert into sync.build_dates (batch_id, project_id, local_date)
+        select distinct {{ state.batch }}, facts.project_id, {{ local_date('moments.at', 'projects.timezone') }}
+        from (select distinct project_id, order_id from {{ differing }}) as orders
+        inner join {{ intervals_relation() }} as facts
+            on orders.project_id = facts.project_id
+            and orders.order_id = facts.order_id
+        inner join config.projects as projects on facts.project_id = projects.project_id
+        cross join lateral (values (facts.entered_at), (facts.left_at)) as moments (at)
+        where isfinite(moments.at)
+        on conflict do nothing
+        {%- else %}
+
+        select count(*) from come
+        {%- endif %}
+    {%- endcall -%}
+{% endmacro %}
+
+{% macro fresh_relation(name) %}
+    {{ return(api.Relation.create(identifier=name, type='table')) }}
+{% endmacro %}
+
+{% macro intervals_relation() %}
+    {{ return(api.Relation.create(database=target.database, schema='marts', identifier='fct_order_status_intervals')) }}
+{% endmacro %}
+
+{% macro local_date(instant, time_zone) -%}
+    cast({{ instant }} at time zone {{ time_zone }} as date)
+{%- endmacro %}
+
+{# What an incremental build of this model computes anew, as a temporary table build_scope. #}
+{% macro scope_table(scope, state) %}
+    {%- if scope == 'all' -%}
+    select 1
+    {%- else -%}
+    create temporary table build_scope on commit drop as
+    {%- if scope == 'orders' %}
+    select distinct project_id, order_id from sync.build_orders where batch_id > {{ state.done }};
+    {%- elif scope == 'projects' %}
+    select distinct project_id from sync.build_orders where batch_id > {{ state.done }};
+    {%- elif scope == 'periods' %}
+    -- The instants are a day wider at both ends than the period: clocks may change at midnight.
+    select
+        project_id, grain, period_start,
+        period_start - interval '2 days' as from_at,
+        period_start + cast('1 ' || grain as interval) + interval '2 days' as to_at
+    from (
+        select distinct
+            dates.project_id, grains.grain, cast(date_trunc(grains.grain, dates.local_date) as date) as period_start
+        from sync.build_dates as dates
+        cross join {{ grains() }}
+        where dates.batch_id > {{ state.done }}
+    ) as periods;
+    {%- endif %}
+    analyze build_scope
+    {%- endif -%}
+{% endmacro %}
+
+{# The model's query with its marks (macros/incremental.sql) replaced. #}
+{% macro sql_in_scope(sql, scope, changed_orders='build_scope') %}
+    {%- if scope == 'orders' -%}
+        {%- set sql = modules.re.sub(
+            '/\\* only changed orders: (\\w+) \\*/',
+            'inner join ' ~ changed_orders ~ ' as changed_orders on \\1.project_id = changed_orders.project_id '
+            ~ 'and \\1.order_id = changed_orders.order_id', sql) -%}
+    {%- elif scope == 'projects' -%}
+        {%- set sql = modules.re.sub(
+            '/\\* only changed projects: (\\w+) \\*/',
+            'inner join build_scope as changed_projects on \\1.project_id = changed_projects.project_id', sql) -%}
+    {%- elif scope == 'periods' -%}
+        {%- set sql = modules.re.sub(
+            '(?s)/\\* periods: (\\w+) (\\w+) ([\\w.]+) \\*/.*?/\\* end of periods \\*/',
+            'inner join build_scope as periods on \\1.project_id = periods.project_id '
+            ~ 'and \\1.\\2 >= periods.from_at and \\1.\\2 < periods.to_at '
+            ~ 'and cast(date_trunc(periods.grain, \\1.\\2 at time zone \\3) as date) = periods.period_start', sql) -%}
+    {%- endif -%}
+    {{ return(sql) }}
+{% endmacro %}
+
+{% macro live_name(node) -%}
+    "{{ target.database }}"."intermediate"."live__{{ node.name }}"
+{%- endmacro %}
+
+{# The same query over the orders that changed since the last build, reading its predecessors' views of that kind. #}
+{% macro make_live_view(sql, is_recoded) %}
+    {%- set live = existing_model('intermediate', 'live__' ~ model.name) -%}
+    {%- if live is none or is_recoded -%}
+        {%- set query = namespace(sql=sql_in_scope(sql, 'orders', 'sync.changed_orders')) -%}
+        {%- for id in model.depends_on.nodes if id in graph.nodes and graph.nodes[id].config.get('live') -%}
+            {%- set query.sql = query.sql | replace(graph.nodes[id].relation_name, live_name(graph.nodes[id])) -%}
+        {%- endfor -%}
+        {%- call statement('live_view') -%}
+            drop view if exists {{ live_name(model) }} cascade;
+            create view {{ live_name(model) }} as {{ select_as_promised(query.sql) }}
+        {%- endcall -%}
+    {%- endif -%}
+{% endmacro %}
+
+{# All rows of live__int_orders__latest, or none at once if no order is waiting. A function, so that its plan, which takes
+   longer to make than to run, is made once per connection; with the owner's rights, as a view has them. #}
+{% macro create_live_orders() %}{{ return(adapter.dispatch('create_live_orders')()) }}{% endmacro %}
+{% macro postgres__create_live_orders() %}
+    create or replace function {{ live_orders() }} returns setof {{ this }}
+    language plpgsql stable security definer set search_path = pg_catalog, pg_temp rows 100 as $body$
+    begin
+        if exists (select from sync.changed_orders) then
+            return query select * from {{ live_name(model) }};
+        end if;
+    end
+    $body$;
+    revoke all on function {{ live_orders() }} from public;
+    grant execute on function {{ live_orders() }} to bi_reader
+{% endmacro %}
+
+{% macro live_orders() %}intermediate.live_orders(){% endmacro %}

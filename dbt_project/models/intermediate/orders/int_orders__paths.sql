@@ -1,0 +1,21 @@
+{{ config(scope='orders', key=['project_id', 'order_id'], indexes=[{'columns': ['project_id', 'order_id']}]) }}
+-- Each order's whole way through the statuses, and what it took.
+select
+    intervals.project_id,
+    intervals.order_id,
+    bool_or(intervals.is_urgent) as is_urgent,
+    bool_or(
+        intervals.left_at is null and (intervals.is_closing or coalesce(status_groups.is_cancelled, false))
+    ) as is_ended,
+    {{ collect('intervals.status_id', 'intervals.interval_number', 'true') }} as status_ids,
+    {{ collect(
+        'coalesce(intervals.status_name, intervals.status_id)', 'intervals.interval_number', 'true'
+    ) }} as status_names,
+    {{ sum_of_closed('intervals.elapsed_seconds', 'intervals.left_at') }} as elapsed_seconds,
+    {{ sum_of_closed('intervals.working_seconds', 'intervals.left_at') }} as working_seconds
+from {{ ref('fct_order_status_intervals') }} as intervals
+{{ only_changed_orders('intervals') }}
+left join {{ ref('int_status_groups__resolved') }} as status_groups
+    on intervals.project_id = status_groups.project_id
+    and intervals.status_group_id = status_groups.status_group_id
+group by intervals.project_id, intervals.order_id
