@@ -24,6 +24,24 @@
     end
 {%- endmacro %}
 
+{# The same as a comparison with the time of day: `near_from` and `over_after` of int_orders__due. #}
+{% macro sla_state_at(instant, near_from, over_after) -%}
+    case
+        when {{ over_after }} is null then null
+        when {{ instant }} > {{ over_after }} then 'over'
+        when {{ instant }} >= {{ near_from }} then 'near'
+        else 'ok'
+    end
+{%- endmacro %}
+
+{# From when a state holds: null if the working time is not known, without end if the calendar never gets there. #}
+{% macro state_instant(reached_at, is_open, is_known) -%}
+    case
+        when not {{ is_open }} then {{ long_ago() }}
+        when {{ is_known }} then coalesce({{ reached_at }}, {{ never() }})
+    end
+{%- endmacro %}
+
 {# Sum over closed intervals. One that is not known makes the sum unknown, and not smaller. #}
 {% macro sum_of_closed(column, left_at) -%}
     case

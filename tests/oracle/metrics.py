@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from functools import cache, cached_property
 from itertools import groupby
 from typing import Any
@@ -17,6 +17,7 @@ from tests.oracle.inputs import CycleRule, Event, Override, Project, Status
 
 _ZERO = timedelta(0)
 _DAY = timedelta(days=1)
+_MICROSECOND = timedelta(microseconds=1)
 _CANCELLED = {"keycrm": {"6"}}
 HORIZON = timedelta(days=5 * 366 + 1)
 """A due time is looked for to the end of the day 5 years (of 366 days) after that of the last event or today."""
@@ -252,15 +253,27 @@ class Metrics:
             "stage_working_seconds": seconds_or_none(working),
             "sla_limit_seconds": limit,
             "sla_state": self.state(working, limit) if working is not None else None,
-            "sla_due_at": self.due(stage, now) if stage is not None and limit is not None else None,
+            **self._instants(stage if limit is not None else None, now),
             "delivery_entered_at": self._delivery(order_id, default),
             "cycle_rule_id_applied": cycle.rule_id if cycle else None,
             "cycle_duration_to_delivery": seconds_or_none(cycle.duration) if cycle else None,
         }
 
-    def due(self, stage: Stage, now: datetime) -> datetime | None:
-        """When the working time of an open order's current stage, summed over its visits, reaches the limit."""
-        left = timedelta(seconds=stage.limit or 0)
+    def _instants(self, stage: Stage | None, now: datetime) -> dict[str, datetime | None]:
+        """When an open order's current stage turns near, reaches its limit, and is at its limit for the last time."""
+        if stage is None or stage.limit is None:
+            return {"sla_near_at": None, "sla_due_at": None, "sla_over_at": None}
+        near = int((self.project.near_threshold * stage.limit * 1_000_000).to_integral_value(ROUND_CEILING))
+        beyond = self.reached(stage, timedelta(seconds=stage.limit) + _MICROSECOND, now)
+        return {
+            "sla_near_at": self.reached(stage, near * _MICROSECOND, now),
+            "sla_due_at": self.reached(stage, timedelta(seconds=stage.limit), now),
+            "sla_over_at": None if beyond is None else beyond - _MICROSECOND,
+        }
+
+    def reached(self, stage: Stage, amount: timedelta, now: datetime) -> datetime | None:
+        """When the working time of an open order's current stage, summed over its visits, reaches an amount."""
+        left = amount
         calendar = self.calendar(stage.group_id)
         for interval in stage.intervals:
             if interval.is_closing:

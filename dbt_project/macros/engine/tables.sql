@@ -91,3 +91,16 @@
 {% macro postgres__group_in_index_order() -%}
     set local enable_hashagg = off; set local enable_mergejoin = off
 {%- endmacro %}
+
+{# dbt's own, and `where`: an index of some of the rows. #}
+{% macro postgres__get_create_index_sql(relation, index_dict) -%}
+    {%- set condition = index_dict.get('where') -%}
+    {%- set parts = {} -%}
+    {%- for key, value in index_dict.items() if key != 'where' -%}{%- do parts.update({key: value}) -%}{%- endfor -%}
+    {%- set index = adapter.parse_index(parts) -%}
+    {#- The name that dbt gives is a hash of table, columns and time. -#}
+    create {{ 'unique ' if index.unique }}index if not exists
+        "{{ local_md5(index.render(relation) ~ (condition or '')) }}"
+    on {{ relation }} {{ 'using ' ~ index.type if index.type }} ({{ index.columns | join(', ') }})
+    {{- ' where ' ~ condition if condition }}
+{%- endmacro %}

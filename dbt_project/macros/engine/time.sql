@@ -32,6 +32,17 @@
     now()
 {%- endmacro %}
 
+{# Before and after every other instant. #}
+{% macro long_ago() %}{{ return(adapter.dispatch('long_ago')()) }}{% endmacro %}
+{% macro postgres__long_ago() -%}
+    timestamptz '-infinity'
+{%- endmacro %}
+
+{% macro never() %}{{ return(adapter.dispatch('never')()) }}{% endmacro %}
+{% macro postgres__never() -%}
+    timestamptz 'infinity'
+{%- endmacro %}
+
 {# A local wall-clock time that DST skips or repeats has two readings; PostgreSQL takes the smaller offset from UTC, as a
    rule standard time. Other engines must do the same. #}
 {% macro local_instant(local_date, wall_time, time_zone) -%}

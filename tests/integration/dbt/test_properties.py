@@ -13,6 +13,7 @@ import itertools
 import os
 import pprint
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.dbt.conftest import Warehouse
+from tests.integration.dbt.reading import instants, orders_at
 from tests.oracle import inputs, random_projects
 from tests.oracle.expected import MARTS, differences, expected_rows, in_short, row_differences
 from tests.oracle.metrics import HORIZON, Metrics, seconds
@@ -153,6 +155,26 @@ def test_the_projects_are_as_varied_as_they_should_be(built: Built) -> None:
                 for windows in week.values() for _, closes in windows}  # fmt: skip
     assert timedelta(hours=24) in closings
     assert any(closes < timedelta(hours=4) for closes in closings)
+
+
+def test_the_state_by_instants_is_the_state_by_seconds_at_any_instant(built: Built) -> None:
+    """Whether an order is near or over is a comparison of two instants with now(); the calculation goes by seconds."""
+    orders = built.warehouse.rows(
+        "select project_id, order_id, last_changed_at, sla_near_at, sla_due_at, sla_over_at "
+        "from marts.orders_current where sla_limit_seconds is not null"
+    )
+    calls = [
+        (order["project_id"], order["order_id"], at)
+        for order in orders
+        for at in instants(built.metrics[order["project_id"]], order)
+    ]
+    seen: Counter[str | None] = Counter()
+    for (project, order_id, at), found in zip(calls, orders_at(built.warehouse, calls), strict=True):
+        expected = built.metrics[project].current(order_id, at)
+        for column in ("sla_state", "stage_working_seconds"):
+            assert found[column] == expected[column], f"seed {built.seeds[project]}, order {order_id} at {at}: {column}"
+        seen[found["sla_state"]] += 1
+    assert _GIVEN_SEEDS or min(seen["ok"], seen["near"], seen["over"]) > 100, seen
 
 
 @pytest.mark.skipif(not FULL, reason="a dbt build for each example: make properties")

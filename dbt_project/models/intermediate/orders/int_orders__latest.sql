@@ -1,3 +1,17 @@
+{#- Each filter of database/repositories/orders.py finds its first page as a range of one of these. -#}
+{%- set with_limit = 'over_after is not null' -%}
+{%- set indexes = [
+    {'columns': ['project_id', 'order_id text_pattern_ops'], 'unique': true},
+    {'columns': ['project_id', 'changed_key', 'order_id']},
+    {'columns': ['project_id', 'created_key', 'order_id']},
+    {'columns': ['project_id', 'due_key', 'order_id', 'near_from', 'over_after']},
+    {'columns': ['project_id', 'is_closed', 'changed_key', 'order_id']},
+    {'columns': ['project_id', 'last_status_group_id', 'changed_key', 'order_id']},
+    {'columns': ['project_id', 'last_status_id', 'changed_key', 'order_id']},
+    {'columns': ['project_id', 'changed_key', 'order_id'], 'where': 'is_urgent'},
+    {'columns': ['project_id', 'changed_key', 'order_id', 'near_from', 'over_after'], 'where': with_limit},
+    {'columns': ['project_id', 'over_after', 'near_from'], 'where': with_limit},
+] -%}
 {{
     config(
         scope='orders',
@@ -5,7 +19,7 @@
         key=['project_id', 'order_id'],
         in_place=true,
         post_hook='{{ create_live_orders() }}',
-        indexes=[{'columns': ['project_id', 'order_id'], 'unique': true}],
+        indexes=indexes,
     )
 }}
 -- What is known of each order up to its last event; orders_current adds the running clock. Orders without status events
@@ -110,7 +124,6 @@ described as (
 placed as (
     select
         described.*,
-        projects.near_threshold,
         status_groups.status_group_name,
         {{ epoch_us('described.entered_at') }} as entered_us,
         coalesce(status_groups.calendar_id, project_default.calendar_id) as calendar_id,
@@ -148,11 +161,18 @@ select
     placed.is_always_open,
     {{ us_of('stages.working_seconds') }} as stage_worked_us,
     case when placed.is_open then stages.sla_limit_seconds end as sla_limit_seconds,
-    placed.near_threshold,
+    due.sla_near_at,
     due.sla_due_at,
+    due.sla_over_at,
+    due.near_from,
+    due.over_after,
     deliveries.delivery_entered_at,
     cycles.cycle_rule_id as cycle_rule_id_applied,
-    cycles.duration_seconds as cycle_duration_to_delivery
+    cycles.duration_seconds as cycle_duration_to_delivery,
+    -- What pages of orders are sorted by: never null, so that a page can go on from any row.
+    coalesce(placed.entered_at, {{ long_ago() }}) as changed_key,
+    coalesce(placed.order_created_at, creations.order_created_at, {{ long_ago() }}) as created_key,
+    coalesce(due.sla_due_at, {{ never() }}) as due_key
 from placed
 left join first_intervals
     on placed.project_id = first_intervals.project_id

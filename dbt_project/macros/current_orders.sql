@@ -1,0 +1,60 @@
+{#
+  Rows of int_orders__latest (`relation`) at the instant of reading: the clock of the open stage has run on, and its state is
+  a comparison of two instants with the time of day. A limit on the rows, or their order, reaches the relation's own indexes.
+#}
+{% macro orders_now(relation) -%}
+with clock as (
+    select {{ epoch_us(current_instant()) }} as now_us
+),
+
+-- Worked up to now, once per calendar.
+worked as (
+    select
+        days.calendar_id,
+        {{ worked_us('days', us_in_day('clock.now_us')) }} as worked_us
+    from clock
+    inner join {{ ref('int_calendars__days') }} as days on {{ day_of_us('clock.now_us') }} = days.day_number
+)
+
+-- An event dated in the future has not begun to count.
+select
+    latest.project_id,
+    latest.order_id,
+    latest.order_created_at,
+    latest.started_at,
+    latest.last_status_id,
+    latest.last_status_name,
+    latest.last_status_group_id,
+    latest.last_status_group_name,
+    latest.last_changed_at,
+    latest.is_closed,
+    latest.closed_at,
+    latest.is_urgent,
+    {{ seconds_of(
+        'latest.stage_worked_us + case'
+        ~ ' when not latest.is_open then 0'
+        ~ ' when latest.entered_us > clock.now_us then 0'
+        ~ ' when latest.is_always_open then clock.now_us - latest.entered_us'
+        ~ ' else worked.worked_us - ' ~ worked_us('entry_day', us_in_day('latest.entered_us'))
+        ~ ' end'
+    ) }} as stage_working_seconds,
+    latest.sla_limit_seconds,
+    {{ sla_state_at(current_instant(), 'latest.near_from', 'latest.over_after') }} as sla_state,
+    latest.sla_near_at,
+    latest.sla_due_at,
+    latest.sla_over_at,
+    latest.delivery_entered_at,
+    latest.cycle_rule_id_applied,
+    latest.cycle_duration_to_delivery,
+    latest.near_from,
+    latest.over_after,
+    latest.changed_key,
+    latest.created_key,
+    latest.due_key
+from {{ relation }} as latest
+cross join clock
+left join worked on latest.calendar_id = worked.calendar_id
+left join {{ ref('int_calendars__days') }} as entry_day
+    on latest.calendar_id = entry_day.calendar_id
+    and {{ day_of_us('latest.entered_us') }} = entry_day.day_number
+{%- endmacro %}

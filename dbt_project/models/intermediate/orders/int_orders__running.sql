@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+-- Orders as the last build knew them, at the instant of reading.
+{{ orders_now(ref('int_orders__latest')) }}
