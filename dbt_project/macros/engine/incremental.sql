@@ -43,7 +43,8 @@
 
 {# What the rows depend on: the compiled query, and the types of the contract. #}
 {% macro hash_of_code(sql) %}
-    {%- set parts = [sql, config.get('indexes') | string] -%}
+    {# The same in a copy of the database under another name. #}
+    {%- set parts = [sql | replace('"' ~ target.database ~ '".', ''), config.get('indexes') | string] -%}
     {%- for column in model.columns.values() -%}{%- do parts.append(column.name ~ ' ' ~ column.data_type) -%}{%- endfor -%}
     {{ return(local_md5(parts | join('\n'))) }}
 {% endmacro %}
@@ -62,7 +63,8 @@
     {%- do create_anew(fresh, sql) -%}
     {%- do adapter.rename_relation(relation, former) -%}
     {%- do adapter.rename_relation(fresh, relation) -%}
-    {%- call statement('drop_former') -%}drop table {{ former }} cascade{%- endcall -%}
+    {# The adapter's own drop: it also forgets the views that go with the table. #}
+    {%- do adapter.drop_relation(former) -%}
 {% endmacro %}
 
 {# Compute the scope's rows, and write those that differ. #}
@@ -76,6 +78,7 @@
         'orders': ['project_id', 'order_id'], 'periods': ['project_id', 'grain', 'period_start'],
         'projects': ['project_id'], 'all': [],
     }[scope] -%}
+    {%- if scope == 'periods' -%}{%- call statement('period_index') -%}{{ period_index(sql) }}{%- endcall -%}{%- endif -%}
     {%- call statement('scope') -%}{{ scope_table(scope, state) }}{%- endcall -%}
     {%- call statement('main') -%}
         {{ get_create_table_as_sql(True, fresh_relation(fresh), sql_in_scope(sql, scope)) }}
@@ -179,22 +182,61 @@
     {%- elif scope == 'projects' %}
     select distinct project_id from sync.build_orders where batch_id > {{ state.done }};
     {%- elif scope == 'periods' %}
-    -- The instants are a day wider at both ends than the period: clocks may change at midnight.
+    select dates.project_id, grains.grain, cast(date_trunc(grains.grain, dates.local_date) as date) as period_start
+    from sync.build_dates as dates
+    cross join {{ grains() }}
+    where dates.batch_id > {{ state.done }}
+    group by 1, 2, 3;
+
+    create temporary table build_scope_dates on commit drop as
+    select periods.project_id, periods.grain, periods.period_start, cast(days.at as date) as local_date
+    from build_scope as periods
+    cross join lateral generate_series(
+        cast(periods.period_start as timestamp),
+        cast(periods.period_start as timestamp) + cast('1 ' || periods.grain as interval) - interval '1 day',
+        interval '1 day'
+    ) as days (at);
+    analyze build_scope_dates;
+
+    -- The same dates as spans of time, for the index; hours wider at both ends, clocks may change at midnight.
+    create temporary table build_scope_spans on commit drop as
     select
-        project_id, grain, period_start,
-        period_start - interval '2 days' as from_at,
-        period_start + cast('1 ' || grain as interval) + interval '2 days' as to_at
+        spans.project_id,
+        (min(spans.local_date) + time '00:00') at time zone projects.timezone - interval '3 hours' as from_at,
+        (max(spans.local_date) + 1 + time '00:00') at time zone projects.timezone + interval '3 hours' as to_at
     from (
-        select distinct
-            dates.project_id, grains.grain, cast(date_trunc(grains.grain, dates.local_date) as date) as period_start
-        from sync.build_dates as dates
-        cross join {{ grains() }}
-        where dates.batch_id > {{ state.done }}
-    ) as periods;
+        select
+            project_id,
+            local_date,
+            local_date - cast(row_number() over (partition by project_id order by local_date) as integer) as island
+        from (select distinct project_id, local_date from build_scope_dates) as dates
+    ) as spans
+    inner join config.projects as projects on spans.project_id = projects.project_id
+    group by spans.project_id, projects.timezone, spans.island;
+    analyze build_scope_spans;
     {%- endif %}
     analyze build_scope
     {%- endif -%}
 {% endmacro %}
+
+{# Relation, alias, instant and time zone of the mark that join_periods leaves. #}
+{% macro period_mark() %}{{ return('(?s)/\\* periods: (\\S+) (\\w+) (\\w+) (\\S+) \\*/') }}{% endmacro %}
+
+{# By which a model finds the facts of a few periods. Made when it is first of use: a full build has none. Two models may
+   want the same index at once. #}
+{% macro period_index(sql) -%}
+    {%- set mark = modules.re.search(period_mark(), sql) -%}
+    {%- set parts = mark.group(1).replace('"', '').split('.') -%}
+    {%- set index = parts[2] ~ '_by_' ~ mark.group(3) -%}
+    do $do$
+    begin
+        if to_regclass('{{ parts[1] }}.{{ index }}') is null then
+            perform pg_advisory_xact_lock(hashtextextended('{{ index }}', 0));
+            create index if not exists {{ index }} on {{ mark.group(1) }} (project_id, {{ mark.group(3) }});
+        end if;
+    end
+    $do$
+{%- endmacro %}
 
 {# The model's query with its marks (macros/incremental.sql) replaced. #}
 {% macro sql_in_scope(sql, scope, changed_orders='build_scope') %}
@@ -209,10 +251,11 @@
             'inner join build_scope as changed_projects on \\1.project_id = changed_projects.project_id', sql) -%}
     {%- elif scope == 'periods' -%}
         {%- set sql = modules.re.sub(
-            '(?s)/\\* periods: (\\w+) (\\w+) ([\\w.]+) \\*/.*?/\\* end of periods \\*/',
-            'inner join build_scope as periods on \\1.project_id = periods.project_id '
-            ~ 'and \\1.\\2 >= periods.from_at and \\1.\\2 < periods.to_at '
-            ~ 'and cast(date_trunc(periods.grain, \\1.\\2 at time zone \\3) as date) = periods.period_start', sql) -%}
+            period_mark() ~ '.*?/\\* end of periods \\*/',
+            'inner join build_scope_spans as spans on \\2.project_id = spans.project_id '
+            ~ 'and \\2.\\3 >= spans.from_at and \\2.\\3 < spans.to_at '
+            ~ 'inner join build_scope_dates as periods on \\2.project_id = periods.project_id '
+            ~ 'and cast(\\2.\\3 at time zone \\4 as date) = periods.local_date', sql) -%}
     {%- endif -%}
     {{ return(sql) }}
 {% endmacro %}
