@@ -71,9 +71,7 @@
 {% macro merge_differences(relation, sql, scope, state) %}
     {%- set columns = adapter.get_columns_in_relation(relation) | map(attribute='quoted') | list -%}
     {%- set key = config.require('key') -%}
-    {%- set instants = config.get('notes_dates', []) -%}
     {%- set fresh = model.name ~ '__fresh' -%}
-    {%- set differing = model.name ~ '__differing' -%}
     {%- set scope_columns = {
         'orders': ['project_id', 'order_id'], 'periods': ['project_id', 'grain', 'period_start'],
         'projects': ['project_id'], 'all': [],
@@ -85,79 +83,54 @@
     {%- endcall -%}
     {%- call statement('merge') -%}
         analyze {{ fresh }};
-        {%- if instants %}
-        create temporary table {{ differing }} (project_id text, order_id text) on commit drop;
+        {%- if config.get('notes_dates') and scope == 'orders' and relation.identifier == 'fct_order_status_intervals' %}
+        {{ note_dates(state) }};
         {%- endif %}
 
-        with gone as (
-            delete from {{ relation }} as target
-            {%- if scope_columns %} using build_scope as scope{% endif %}
-            where
-                {%- for column in scope_columns %}
-                target.{{ column }} = scope.{{ column }} and
-                {%- endfor %}
-                not exists (
-                    select 1 from {{ fresh }} as fresh
-                    where
-                        {%- for column in key %}
-                        fresh.{{ column }} = target.{{ column }} and
-                        {%- endfor %}
-                        (fresh.{{ columns | join(', fresh.') }}) is not distinct from (target.{{ columns | join(', target.') }})
-                )
-            returning target.*
-        )
-        {%- if instants %},
-
-        -- Where the rows counted until now.
-        dated as (
-            insert into sync.build_dates (batch_id, project_id, local_date)
-            select distinct {{ state.batch }}, gone.project_id, {{ local_date('moments.at', 'projects.timezone') }}
-            from gone
-            inner join config.projects as projects on gone.project_id = projects.project_id
-            cross join lateral (values (gone.{{ instants | join('), (gone.') }})) as moments (at)
-            where isfinite(moments.at)
-            on conflict do nothing
-        )
-
-        insert into {{ differing }} select project_id, order_id from gone
-        {%- else %}
-
-        select count(*) from gone
-        {%- endif %};
-
-        with come as (
-            insert into {{ relation }} ({{ columns | join(', ') }})
-            select {{ columns | join(', ') }} from {{ fresh }} as fresh
-            where not exists (
-                select 1 from {{ relation }} as target
+        delete from {{ relation }} as target
+        {%- if scope_columns %} using build_scope as scope{% endif %}
+        where
+            {%- for column in scope_columns %}
+            target.{{ column }} = scope.{{ column }} and
+            {%- endfor %}
+            not exists (
+                select 1 from {{ fresh }} as fresh
                 where
                     {%- for column in key %}
-                    {{ 'and ' if not loop.first }}target.{{ column }} = fresh.{{ column }}
+                    fresh.{{ column }} = target.{{ column }} and
                     {%- endfor %}
-            )
-            returning *
+                    (fresh.{{ columns | join(', fresh.') }}) is not distinct from (target.{{ columns | join(', target.') }})
+            );
+
+        insert into {{ relation }} ({{ columns | join(', ') }})
+        select {{ columns | join(', ') }} from {{ fresh }} as fresh
+        where not exists (
+            select 1 from {{ relation }} as target
+            where
+                {%- for column in key %}
+                {{ 'and ' if not loop.first }}target.{{ column }} = fresh.{{ column }}
+                {%- endfor %}
         )
-        {%- if instants %}
-
-        insert into {{ differing }} select project_id, order_id from come;
-
-        -- Where the order counts now, in all its periods: a stage that left its limit counts elsewhere too.
-        insert into sync.build_dates (batch_id, project_id, local_date)
-        select distinct {{ state.batch }}, facts.project_id, {{ local_date('moments.at', 'projects.timezone') }}
-        from (select distinct project_id, order_id from {{ differing }}) as orders
-        inner join {{ intervals_relation() }} as facts
-            on orders.project_id = facts.project_id
-            and orders.order_id = facts.order_id
-        inner join config.projects as projects on facts.project_id = projects.project_id
-        cross join lateral (values (facts.entered_at), (facts.left_at)) as moments (at)
-        where isfinite(moments.at)
-        on conflict do nothing
-        {%- else %}
-
-        select count(*) from come
+        {%- if config.get('notes_dates') and scope == 'orders' %};
+        {{ note_dates(state) }}
         {%- endif %}
     {%- endcall -%}
 {% endmacro %}
+
+{# The local dates of all events of the orders in scope: their periods are aggregated anew. All of them, since a stage that
+   left its limit counts elsewhere too; before and after, since an event may have moved. #}
+{% macro note_dates(state) -%}
+    insert into sync.build_dates (batch_id, project_id, local_date)
+    select distinct {{ state.batch }}, facts.project_id, cast(moments.at at time zone projects.timezone as date)
+    from build_scope as scope
+    inner join {{ intervals_relation() }} as facts
+        on scope.project_id = facts.project_id
+        and scope.order_id = facts.order_id
+    inner join config.projects as projects on facts.project_id = projects.project_id
+    cross join lateral (values (facts.entered_at), (facts.left_at)) as moments (at)
+    where isfinite(moments.at)
+    on conflict do nothing
+{%- endmacro %}
 
 {% macro fresh_relation(name) %}
     {{ return(api.Relation.create(identifier=name, type='table')) }}
@@ -166,10 +139,6 @@
 {% macro intervals_relation() %}
     {{ return(api.Relation.create(database=target.database, schema='marts', identifier='fct_order_status_intervals')) }}
 {% endmacro %}
-
-{% macro local_date(instant, time_zone) -%}
-    cast({{ instant }} at time zone {{ time_zone }} as date)
-{%- endmacro %}
 
 {# What an incremental build of this model computes anew, as a temporary table build_scope. #}
 {% macro scope_table(scope, state) %}

@@ -3,7 +3,7 @@
         scope='orders',
         live=true,
         key=['project_id', 'order_id', 'interval_number'],
-        notes_dates=['entered_at', 'left_at'],
+        notes_dates=true,
         indexes=[{'columns': ['project_id', 'order_id']}],
     )
 }}
