@@ -41,9 +41,8 @@
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
-{# What the rows depend on: the compiled query, and the types of the contract. #}
+{# What the rows depend on: the compiled query, whatever the database is called, and the types of the contract. #}
 {% macro hash_of_code(sql) %}
-    {# The same in a copy of the database under another name. #}
     {%- set parts = [sql | replace('"' ~ target.database ~ '".', ''), config.get('indexes') | string] -%}
     {%- for column in model.columns.values() -%}{%- do parts.append(column.name ~ ' ' ~ column.data_type) -%}{%- endfor -%}
     {{ return(local_md5(parts | join('\n'))) }}
@@ -63,7 +62,7 @@
     {%- do create_anew(fresh, sql) -%}
     {%- do adapter.rename_relation(relation, former) -%}
     {%- do adapter.rename_relation(fresh, relation) -%}
-    {# The adapter's own drop: it also forgets the views that go with the table. #}
+    {# dbt's own, so that it knows of the views that went with the table. #}
     {%- do adapter.drop_relation(former) -%}
 {% endmacro %}
 
@@ -235,8 +234,11 @@
 
 {# The same query over the orders that changed since the last build, reading its predecessors' views of that kind. #}
 {% macro make_live_view(sql, is_recoded) %}
-    {%- set live = existing_model('intermediate', 'live__' ~ model.name) -%}
-    {%- if live is none or is_recoded -%}
+    {# Not by dbt's list of relations: a view goes with a table or a view that it reads. #}
+    {%- call statement('live_view_exists', fetch_result=True) -%}
+        select to_regclass('intermediate.live__{{ model.name }}') is not null
+    {%- endcall -%}
+    {%- if is_recoded or not load_result('live_view_exists').table.rows[0][0] -%}
         {%- set query = namespace(sql=sql_in_scope(sql, 'orders', 'sync.changed_orders')) -%}
         {%- for id in model.depends_on.nodes if id in graph.nodes and graph.nodes[id].config.get('live') -%}
             {%- set query.sql = query.sql | replace(graph.nodes[id].relation_name, live_name(graph.nodes[id])) -%}
