@@ -1,12 +1,14 @@
 """Working-time intervals: the build of intervals and stages against a bare LEAD() over the same events, in one run.
 
-    python -m benchmarks.intervals [--events 1000000] [--turns 3] [--sample 2000] [--require 3] [--json]
+    python -m benchmarks.intervals [--events 1000000] [--turns 3] [--growth 10] [--sample 2000] [--require 3] [--json]
 
 Starts an embedded PostgreSQL in a temporary folder and generates the events there: a tenth as many orders, 10 groups
 with calendars of their own (two windows a day, holidays), two zones with DST. The build is dbt's own; its time is that
 of the two models with their indexes and statistics, as dbt reports it. Each turn measures LEAD() first and the build
-after it, and the ratio is the middle one of the turns. Exit code 1 if it is above --require, or if a working time
-differs from the one by joining every window.
+after it, and the ratio is the middle one of the turns. Then a hundredth of the orders gets a new event, and the same
+two models are built incrementally. With --growth the history is made that many times as long in a second database:
+full build, an increment of as many orders as before, and one of a hundredth. Exit code 1 if the ratio is above
+--require, or if a working time differs from the one by joining every window.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ from sync.build import build
 
 _MODELS = ("fct_order_status_intervals", "fct_order_stages")
 _SELECTION = " ".join(_MODELS)
+_ONE_IN = 100
+"""Of the orders, one in so many changes before the incremental build."""
 
 
 @dataclass(frozen=True)
@@ -46,44 +50,43 @@ class Measured:
     """Of all backends together, without shared memory."""
 
 
-def run(events: int, turns: int, sample: int) -> dict[str, Any]:
+def run(events: int, turns: int, sample: int, growth: int = 1) -> dict[str, Any]:
     """Measure; the figures of each way, and the ratios."""
     with tempfile.TemporaryDirectory(prefix="crm-elt-bench-") as folder:
         server = EmbeddedServer(Path(folder))
         server.start()
         try:
-            server.create_database("crm_elt")
-            return _measure(server, Path(folder) / "dbt", events, turns, sample)
+            figures = _measure(server, Path(folder) / "dbt", events, turns, sample)
+            if growth > 1:
+                figures["grown"] = _measure_grown(server, Path(folder) / "dbt", events, growth)
+            return figures
         finally:
             server.stop("immediate")
 
 
 def _measure(server: EmbeddedServer, target: Path, events: int, turns: int, sample: int) -> dict[str, Any]:
-    url = server.url("crm_elt")
-    migrate.upgrade(url)
+    url = _prepare(server, "crm_elt")
     with psycopg.connect(url, autocommit=True) as connection:
         rows = intervals_data.fill(connection, events)
-        connection.execute("create schema bench")
         _build(url, target, select=None)  # all models once: tests of one read others
         leads, builds, ratios = [], [], []
         for _ in range(turns):
-            connection.execute("drop table if exists bench.lead")
-            connection.execute("checkpoint")
-            leads.append(_timed(server, connection, intervals_data.LEAD))
-            connection.execute("checkpoint")
-            with _peak(server) as peak:
-                seconds = _build(url, target)
-            builds.append((Measured(sum(seconds.values()), peak()), seconds))
+            leads.append(_lead(server, connection))
+            builds.append(_measured_build(server, connection, url, target))
             ratios.append(builds[-1][0].seconds / leads[-1].seconds)
         joined = _timed(server, connection, intervals_data.WINDOWS_JOINED)
         differences = connection.execute(intervals_data.DIFFERENCES.encode()).fetchone()
         assert differences is not None
+        pandas = _pandas(connection, sample)
+        changed = intervals_data.change(connection, _ONE_IN)
+        increment, _ = _measured_build(server, connection, url, target, full_refresh=False)
         lead = min(leads, key=lambda each: each.seconds)
         best, parts = min(builds, key=lambda each: each[0].seconds)
         ways = [
             _way("bare LEAD()", rows, lead, lead),
             _way("intervals + stages, full build", rows, best, lead),
             _way("working time by joining every window", rows, joined, lead),
+            _way(f"incremental build, {changed:,} orders changed", rows, increment, lead),
         ]
         return {
             "events": rows,
@@ -92,14 +95,66 @@ def _measure(server: EmbeddedServer, target: Path, events: int, turns: int, samp
             "ways": ways,
             "parts": {name: round(value, 2) for name, value in parts.items()},
             "ratio": round(statistics.median(ratios), 2),
+            "incremental_ratio": round(increment.seconds / best.seconds, 3),
             "differences": int(differences[0]),
-            "pandas": _pandas(connection, sample),
+            "pandas": pandas,
         }
 
 
-def _build(url: str, target: Path, *, select: str | None = _SELECTION) -> dict[str, float]:
+def _measure_grown(server: EmbeddedServer, target: Path, events: int, growth: int) -> dict[str, Any]:
+    """The same on a history `growth` times as long, once, without the join of every window."""
+    url = _prepare(server, "grown")
+    with psycopg.connect(url, autocommit=True) as connection:
+        rows = intervals_data.fill(connection, events * growth)
+        _build(url, target, select=None)
+        lead = _lead(server, connection)
+        full, _ = _measured_build(server, connection, url, target)
+        same = intervals_data.change(connection, _ONE_IN * growth)
+        as_many, _ = _measured_build(server, connection, url, target, full_refresh=False)
+        changed = intervals_data.change(connection, _ONE_IN)
+        increment, _ = _measured_build(server, connection, url, target, full_refresh=False)
+    return {
+        "events": rows,
+        "orders": rows // intervals_data.EVENTS_PER_ORDER,
+        "ways": [
+            _way("bare LEAD()", rows, lead, lead),
+            _way("intervals + stages, full build", rows, full, lead),
+            _way(f"incremental build, {same:,} orders changed", rows, as_many, lead),
+            _way(f"incremental build, {changed:,} orders changed", rows, increment, lead),
+        ],
+        "ratio": round(full.seconds / lead.seconds, 2),
+        "incremental_ratio": round(increment.seconds / full.seconds, 3),
+    }
+
+
+def _prepare(server: EmbeddedServer, name: str) -> str:
+    server.create_database(name)
+    url = server.url(name)
+    migrate.upgrade(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create schema bench")
+    return url
+
+
+def _lead(server: EmbeddedServer, connection: psycopg.Connection) -> Measured:
+    connection.execute("drop table if exists bench.lead")
+    connection.execute("checkpoint")
+    return _timed(server, connection, intervals_data.LEAD)
+
+
+def _measured_build(
+    server: EmbeddedServer, connection: psycopg.Connection, url: str, target: Path, *, full_refresh: bool = True
+) -> tuple[Measured, dict[str, float]]:
+    connection.execute("checkpoint")
+    with _peak(server) as peak:
+        # An increment is built with all that follows from it: tests compare the models with each other.
+        seconds = _build(url, target, select=_SELECTION if full_refresh else None, full_refresh=full_refresh)
+    return Measured(sum(seconds.values()), peak()), seconds
+
+
+def _build(url: str, target: Path, *, select: str | None = _SELECTION, full_refresh: bool = True) -> dict[str, float]:
     """dbt build of the two models; the seconds of each."""
-    result = build(url, select=select, full_refresh=True, target_folder=target)
+    result = build(url, select=select, full_refresh=full_refresh, target_folder=target)
     if result.failed:
         raise SystemExit(f"The build failed: {result.failed[0]}")
     entries = json.loads((target / "run_results.json").read_text())["results"]
@@ -162,19 +217,11 @@ def _pandas(connection: psycopg.Connection, sample: int) -> dict[str, Any] | str
 
 
 def _print(figures: dict[str, Any], console: Console) -> None:
-    table = Table(title=f"{figures['events']:,} events of {figures['orders']:,} orders, best of {figures['turns']}")
-    table.add_column("way", no_wrap=True)
-    for heading in ("seconds", "rows/s", "ratio", "peak MiB"):
-        table.add_column(heading, justify="right")
-    for row in figures["ways"]:
-        table.add_row(
-            row["way"], f"{row['seconds']:.2f}", f"{row['rows_per_second']:,}", f"{row['ratio_to_lead']:.2f}",
-            f"{row['peak_mib']:,.0f}",
-        )  # fmt: skip
-    console.print(table)
+    console.print(_table(figures, f"best of {figures['turns']}"))
     parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in figures["parts"].items())
     console.print(
         f"Ratio {figures['ratio']:.2f} (full build to LEAD(), middle of {figures['turns']}): {parts}. "
+        f"Incremental to full build: {figures['incremental_ratio']:.3f}. "
         f"Working times that differ from the join of every window: {figures['differences']}.",
         highlight=False,
     )
@@ -187,17 +234,38 @@ def _print(figures: dict[str, Any], console: Console) -> None:
             f"{compared['rows_per_second']:,} rows/s.",
             highlight=False,
         )
+    if grown := figures.get("grown"):
+        console.print(_table(grown, "once"))
+        console.print(
+            f"Ratio {grown['ratio']:.2f} (full build to LEAD()); incremental to full build: "
+            f"{grown['incremental_ratio']:.3f}.",
+            highlight=False,
+        )
+
+
+def _table(figures: dict[str, Any], how: str) -> Table:
+    table = Table(title=f"{figures['events']:,} events of {figures['orders']:,} orders, {how}")
+    table.add_column("way", no_wrap=True)
+    for heading in ("seconds", "rows/s", "ratio", "peak MiB"):
+        table.add_column(heading, justify="right")
+    for row in figures["ways"]:
+        table.add_row(
+            row["way"], f"{row['seconds']:.2f}", f"{row['rows_per_second']:,}", f"{row['ratio_to_lead']:.2f}",
+            f"{row['peak_mib']:,.0f}",
+        )  # fmt: skip
+    return table
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Intervals and stages against a bare LEAD() over the same events.")
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--growth", type=int, default=10, help="of the history in a second measurement; 1: none")
     parser.add_argument("--sample", type=int, default=2_000, help="intervals for pandas")
     parser.add_argument("--require", type=float, help="exit with 1 if the ratio is above")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    figures = run(options.events, options.turns, options.sample)
+    figures = run(options.events, options.turns, options.sample, options.growth)
     if options.json:
         print(json.dumps(figures, indent=2))
     else:

@@ -116,6 +116,22 @@ where joined.working_seconds is distinct from intervals.working_seconds
 """
 
 
+# The next event of one order in so many, a day after its last.
+_CHANGE = """
+insert into core.order_status_events
+    (project_id, order_id, status_id, status_group_id, status_changed_at, order_created_at, source, dedup_key)
+select project_id, order_id, '3', '2', last_at + interval '1 day', order_created_at, 'webhook',
+    order_id || '/' || last_at::text
+from core.orders
+cross join lateral (
+    select max(status_changed_at) as last_at
+    from core.order_status_events as events
+    where events.project_id = orders.project_id and events.order_id = orders.order_id
+) as history
+where order_id::int %% %(one_in)s = 0
+"""
+
+
 def fill(connection: psycopg.Connection, events: int) -> int:
     """Settings, orders, items and `events` status events; how many there are then."""
     run(
@@ -130,6 +146,11 @@ def fill(connection: psycopg.Connection, events: int) -> int:
     row = connection.execute("select count(*) from core.order_status_events").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def change(connection: psycopg.Connection, one_in: int) -> int:
+    """Give one order in `one_in` a new event; how many there are."""
+    return run(connection, _CHANGE, one_in=one_in)
 
 
 def run(connection: psycopg.Connection, script: str, **values: object) -> int:

@@ -228,20 +228,32 @@ class EmbeddedServer:
 
     def _write_settings(self, port: int) -> None:
         shared, cache = _memory_shares()
+        workers = _workers()
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": port,
             "unix_socket_directories": "",  # paths of sockets are limited to ~100 characters; TCP is enough
             "max_connections": 200,
+            # The working set of a build (a million events with their intervals and stages) is about half a gigabyte.
             "shared_buffers": f"{shared}MB",
             "effective_cache_size": f"{cache}MB",
+            # A build joins by hashing small tables and sorts within periods; 64 MB keeps both in memory, and a few
+            # sorts at once in each of dbt's threads stay far from the machine's limit.
             "work_mem": "64MB",
-            "maintenance_work_mem": "256MB",
-            "max_wal_size": "4GB",  # fewer forced checkpoints while marts are rebuilt
+            "maintenance_work_mem": "256MB",  # an index of a million rows is sorted in memory
+            # One process per core: with PostgreSQL's own two workers beside the leader, two cores run three, and
+            # dbt's threads compete with them.
+            "max_parallel_workers": workers + 1,
+            "max_parallel_workers_per_gather": workers,
+            "max_parallel_maintenance_workers": workers,
+            # A build writes some hundred megabytes in seconds: no checkpoint is forced meanwhile, and the files of
+            # the log are kept for the next one.
+            "max_wal_size": "4GB",
+            "min_wal_size": "512MB",
             "checkpoint_timeout": "15min",
             "wal_compression": "lz4" if "lz4" in self._capabilities() else "pglz",
-            "random_page_cost": "1.1",
-            "jit": "off",  # compiling costs more than it saves on these queries
+            "random_page_cost": "1.1",  # everything is in memory or on a disk without heads
+            "jit": "off",  # compiling the wide queries of the marts takes longer than it saves
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_min_messages": "warning",
@@ -294,6 +306,11 @@ def _memory_shares() -> tuple[int, int]:
     """Megabytes for shared_buffers (an eighth of the machine, 128 to 2048) and effective_cache_size (a half)."""
     total = psutil.virtual_memory().total // (1024 * 1024)
     return max(128, min(2048, total // 8)), max(256, total // 2)
+
+
+def _workers() -> int:
+    """Parallel workers beside the leader: one less than there are cores, 1 to 4."""
+    return max(1, min(4, (os.cpu_count() or 1) - 1))
 
 
 def remove(home: Path) -> None:

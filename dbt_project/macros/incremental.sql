@@ -14,9 +14,9 @@
 {%- endmacro %}
 
 {# After a relation in a FROM clause: each row once per grain, with the period in which its instant falls (periods.grain,
-   periods.period_start); only periods in which anything changed. `alias` has a project_id. #}
-{% macro join_periods(alias, instant, time_zone) -%}
-    /* periods: {{ alias }} {{ instant }} {{ time_zone }} */
+   periods.period_start); only periods in which anything changed. `alias`, with a project_id, stands for rows of `relation`. #}
+{% macro join_periods(relation, alias, instant, time_zone) -%}
+    /* periods: {{ relation }} {{ alias }} {{ instant }} {{ time_zone }} */
     cross join lateral (
         select
             grains.grain,

@@ -46,11 +46,13 @@ def fill(url: str, seeds: Iterable[int]) -> dict[str, int]:
     named = {f"p{number:04}": seed for number, seed in enumerate(seeds)}
     with psycopg.connect(url) as connection, connection.pipeline():
         for project_id, seed in named.items():
-            _Filler(connection, project_id, random.Random(seed)).fill()
+            Filler(connection, project_id, random.Random(seed)).fill()
     return named
 
 
-class _Filler:
+class Filler:
+    """Writes one project; its settings with its orders, or single orders of it."""
+
     def __init__(self, connection: psycopg.Connection[Any], project_id: str, chance: random.Random) -> None:
         self._connection = connection
         self._project = project_id
@@ -68,7 +70,7 @@ class _Filler:
         self._rules()
         self._calendars()
         for number in range(chance.randint(1, 8)):
-            self._order(str(number))
+            self.order(str(number))
 
     def _insert(self, table: str, on_conflict: str = "", **values: Any) -> None:
         values = {"project_id": self._project, **values}
@@ -116,7 +118,7 @@ class _Filler:
                     self._insert("config.sla_rules", profile=profile, status_group_id=group, limit_seconds=limit)
         default = chance.choice([None, 0, 1])
         for number in range(chance.randint(0, 4)):
-            start, end = self._side(), self._side()
+            start, end = self.side(), self.side()
             self._insert(
                 "config.cycle_rules", cycle_rule_id=f"rule-{number}", title=f"Rule {number}",
                 is_default=number == default,
@@ -126,7 +128,7 @@ class _Filler:
             if chance.random() < 0.5:
                 self._insert("config.urgent_rules", match=match, value=value, is_active=chance.random() < 0.8)
 
-    def _side(self) -> tuple[str | None, str | None]:
+    def side(self) -> tuple[str | None, str | None]:
         if self._chance.random() < 0.6:
             return self._chance.choice(GROUPS), None
         return None, self._chance.choice(STATUSES)
@@ -141,7 +143,7 @@ class _Filler:
             if chance.random() < 0.1:
                 continue  # never open
             for weekday in chance.sample(range(1, 8), chance.randint(1, 7)):
-                for opens_at, closes_at in self._windows():
+                for opens_at, closes_at in self.windows():
                     self._insert(
                         "config.calendar_windows", status_group_id=group, weekday=weekday,
                         opens_at=opens_at, closes_at=closes_at,
@@ -155,10 +157,10 @@ class _Filler:
         for group, day in sorted(days):
             key = {"status_group_id": group, "exception_date": day}
             self._insert("config.calendar_exceptions", **key)
-            for opens_at, closes_at in self._windows() if chance.random() < 0.6 else ():
+            for opens_at, closes_at in self.windows() if chance.random() < 0.6 else ():
                 self._insert("config.calendar_exception_windows", **key, opens_at=opens_at, closes_at=closes_at)
 
-    def _windows(self) -> set[tuple[str, str]]:
+    def windows(self) -> set[tuple[str, str]]:
         """One to four, which may overlap, touch, run over midnight, or take the whole day."""
         found = set()
         for _ in range(self._chance.choice([1, 1, 1, 2, 2, 3, 4])):
@@ -182,7 +184,7 @@ class _Filler:
 
     # Orders
 
-    def _order(self, order: str) -> None:
+    def order(self, order: str) -> None:
         chance = self._chance
         events = self._history()
         created = events[0][2] - timedelta(minutes=5) if chance.random() < 0.8 else None

@@ -41,9 +41,9 @@
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
-{# What the rows depend on: the compiled query, and the types of the contract. #}
+{# What the rows depend on: the compiled query, whatever the database is called, and the types of the contract. #}
 {% macro hash_of_code(sql) %}
-    {%- set parts = [sql, config.get('indexes') | string] -%}
+    {%- set parts = [sql | replace('"' ~ target.database ~ '".', ''), config.get('indexes') | string] -%}
     {%- for column in model.columns.values() -%}{%- do parts.append(column.name ~ ' ' ~ column.data_type) -%}{%- endfor -%}
     {{ return(local_md5(parts | join('\n'))) }}
 {% endmacro %}
@@ -62,99 +62,74 @@
     {%- do create_anew(fresh, sql) -%}
     {%- do adapter.rename_relation(relation, former) -%}
     {%- do adapter.rename_relation(fresh, relation) -%}
-    {%- call statement('drop_former') -%}drop table {{ former }} cascade{%- endcall -%}
+    {# dbt's own, so that it knows of the views that went with the table. #}
+    {%- do adapter.drop_relation(former) -%}
 {% endmacro %}
 
 {# Compute the scope's rows, and write those that differ. #}
 {% macro merge_differences(relation, sql, scope, state) %}
     {%- set columns = adapter.get_columns_in_relation(relation) | map(attribute='quoted') | list -%}
     {%- set key = config.require('key') -%}
-    {%- set instants = config.get('notes_dates', []) -%}
     {%- set fresh = model.name ~ '__fresh' -%}
-    {%- set differing = model.name ~ '__differing' -%}
     {%- set scope_columns = {
         'orders': ['project_id', 'order_id'], 'periods': ['project_id', 'grain', 'period_start'],
         'projects': ['project_id'], 'all': [],
     }[scope] -%}
+    {%- if scope == 'periods' -%}{%- call statement('period_index') -%}{{ period_index(sql) }}{%- endcall -%}{%- endif -%}
     {%- call statement('scope') -%}{{ scope_table(scope, state) }}{%- endcall -%}
     {%- call statement('main') -%}
         {{ get_create_table_as_sql(True, fresh_relation(fresh), sql_in_scope(sql, scope)) }}
     {%- endcall -%}
     {%- call statement('merge') -%}
         analyze {{ fresh }};
-        {%- if instants %}
-        create temporary table {{ differing }} (project_id text, order_id text) on commit drop;
+        {%- if config.get('notes_dates') and scope == 'orders' and relation.identifier == 'fct_order_status_intervals' %}
+        {{ note_dates(state) }};
         {%- endif %}
 
-        with gone as (
-            delete from {{ relation }} as target
-            {%- if scope_columns %} using build_scope as scope{% endif %}
-            where
-                {%- for column in scope_columns %}
-                target.{{ column }} = scope.{{ column }} and
-                {%- endfor %}
-                not exists (
-                    select 1 from {{ fresh }} as fresh
-                    where
-                        {%- for column in key %}
-                        fresh.{{ column }} = target.{{ column }} and
-                        {%- endfor %}
-                        (fresh.{{ columns | join(', fresh.') }}) is not distinct from (target.{{ columns | join(', target.') }})
-                )
-            returning target.*
-        )
-        {%- if instants %},
-
-        -- Where the rows counted until now.
-        dated as (
-            insert into sync.build_dates (batch_id, project_id, local_date)
-            select distinct {{ state.batch }}, gone.project_id, {{ local_date('moments.at', 'projects.timezone') }}
-            from gone
-            inner join config.projects as projects on gone.project_id = projects.project_id
-            cross join lateral (values (gone.{{ instants | join('), (gone.') }})) as moments (at)
-            where isfinite(moments.at)
-            on conflict do nothing
-        )
-
-        insert into {{ differing }} select project_id, order_id from gone
-        {%- else %}
-
-        select count(*) from gone
-        {%- endif %};
-
-        with come as (
-            insert into {{ relation }} ({{ columns | join(', ') }})
-            select {{ columns | join(', ') }} from {{ fresh }} as fresh
-            where not exists (
-                select 1 from {{ relation }} as target
+        delete from {{ relation }} as target
+        {%- if scope_columns %} using build_scope as scope{% endif %}
+        where
+            {%- for column in scope_columns %}
+            target.{{ column }} = scope.{{ column }} and
+            {%- endfor %}
+            not exists (
+                select 1 from {{ fresh }} as fresh
                 where
                     {%- for column in key %}
-                    {{ 'and ' if not loop.first }}target.{{ column }} = fresh.{{ column }}
+                    fresh.{{ column }} = target.{{ column }} and
                     {%- endfor %}
-            )
-            returning *
+                    (fresh.{{ columns | join(', fresh.') }}) is not distinct from (target.{{ columns | join(', target.') }})
+            );
+
+        insert into {{ relation }} ({{ columns | join(', ') }})
+        select {{ columns | join(', ') }} from {{ fresh }} as fresh
+        where not exists (
+            select 1 from {{ relation }} as target
+            where
+                {%- for column in key %}
+                {{ 'and ' if not loop.first }}target.{{ column }} = fresh.{{ column }}
+                {%- endfor %}
         )
-        {%- if instants %}
-
-        insert into {{ differing }} select project_id, order_id from come;
-
-        -- Where the order counts now, in all its periods: a stage that left its limit counts elsewhere too.
-        insert into sync.build_dates (batch_id, project_id, local_date)
-        select distinct {{ state.batch }}, facts.project_id, {{ local_date('moments.at', 'projects.timezone') }}
-        from (select distinct project_id, order_id from {{ differing }}) as orders
-        inner join {{ intervals_relation() }} as facts
-            on orders.project_id = facts.project_id
-            and orders.order_id = facts.order_id
-        inner join config.projects as projects on facts.project_id = projects.project_id
-        cross join lateral (values (facts.entered_at), (facts.left_at)) as moments (at)
-        where isfinite(moments.at)
-        on conflict do nothing
-        {%- else %}
-
-        select count(*) from come
+        {%- if config.get('notes_dates') and scope == 'orders' %};
+        {{ note_dates(state) }}
         {%- endif %}
     {%- endcall -%}
 {% endmacro %}
+
+{# The local dates of all events of the orders in scope: their periods are aggregated anew. All of them, since a stage that
+   left its limit counts elsewhere too; before and after, since an event may have moved. #}
+{% macro note_dates(state) -%}
+    insert into sync.build_dates (batch_id, project_id, local_date)
+    select distinct {{ state.batch }}, facts.project_id, cast(moments.at at time zone projects.timezone as date)
+    from build_scope as scope
+    inner join {{ intervals_relation() }} as facts
+        on scope.project_id = facts.project_id
+        and scope.order_id = facts.order_id
+    inner join config.projects as projects on facts.project_id = projects.project_id
+    cross join lateral (values (facts.entered_at), (facts.left_at)) as moments (at)
+    where isfinite(moments.at)
+    on conflict do nothing
+{%- endmacro %}
 
 {% macro fresh_relation(name) %}
     {{ return(api.Relation.create(identifier=name, type='table')) }}
@@ -163,10 +138,6 @@
 {% macro intervals_relation() %}
     {{ return(api.Relation.create(database=target.database, schema='marts', identifier='fct_order_status_intervals')) }}
 {% endmacro %}
-
-{% macro local_date(instant, time_zone) -%}
-    cast({{ instant }} at time zone {{ time_zone }} as date)
-{%- endmacro %}
 
 {# What an incremental build of this model computes anew, as a temporary table build_scope. #}
 {% macro scope_table(scope, state) %}
@@ -179,22 +150,61 @@
     {%- elif scope == 'projects' %}
     select distinct project_id from sync.build_orders where batch_id > {{ state.done }};
     {%- elif scope == 'periods' %}
-    -- The instants are a day wider at both ends than the period: clocks may change at midnight.
+    select dates.project_id, grains.grain, cast(date_trunc(grains.grain, dates.local_date) as date) as period_start
+    from sync.build_dates as dates
+    cross join {{ grains() }}
+    where dates.batch_id > {{ state.done }}
+    group by 1, 2, 3;
+
+    create temporary table build_scope_dates on commit drop as
+    select periods.project_id, periods.grain, periods.period_start, cast(days.at as date) as local_date
+    from build_scope as periods
+    cross join lateral generate_series(
+        cast(periods.period_start as timestamp),
+        cast(periods.period_start as timestamp) + cast('1 ' || periods.grain as interval) - interval '1 day',
+        interval '1 day'
+    ) as days (at);
+    analyze build_scope_dates;
+
+    -- The same dates as spans of time, for the index; hours wider at both ends, clocks may change at midnight.
+    create temporary table build_scope_spans on commit drop as
     select
-        project_id, grain, period_start,
-        period_start - interval '2 days' as from_at,
-        period_start + cast('1 ' || grain as interval) + interval '2 days' as to_at
+        spans.project_id,
+        (min(spans.local_date) + time '00:00') at time zone projects.timezone - interval '3 hours' as from_at,
+        (max(spans.local_date) + 1 + time '00:00') at time zone projects.timezone + interval '3 hours' as to_at
     from (
-        select distinct
-            dates.project_id, grains.grain, cast(date_trunc(grains.grain, dates.local_date) as date) as period_start
-        from sync.build_dates as dates
-        cross join {{ grains() }}
-        where dates.batch_id > {{ state.done }}
-    ) as periods;
+        select
+            project_id,
+            local_date,
+            local_date - cast(row_number() over (partition by project_id order by local_date) as integer) as island
+        from (select distinct project_id, local_date from build_scope_dates) as dates
+    ) as spans
+    inner join config.projects as projects on spans.project_id = projects.project_id
+    group by spans.project_id, projects.timezone, spans.island;
+    analyze build_scope_spans;
     {%- endif %}
     analyze build_scope
     {%- endif -%}
 {% endmacro %}
+
+{# Relation, alias, instant and time zone of the mark that join_periods leaves. #}
+{% macro period_mark() %}{{ return('(?s)/\\* periods: (\\S+) (\\w+) (\\w+) (\\S+) \\*/') }}{% endmacro %}
+
+{# By which a model finds the facts of a few periods. Made when it is first of use: a full build has none. Two models may
+   want the same index at once. #}
+{% macro period_index(sql) -%}
+    {%- set mark = modules.re.search(period_mark(), sql) -%}
+    {%- set parts = mark.group(1).replace('"', '').split('.') -%}
+    {%- set index = parts[2] ~ '_by_' ~ mark.group(3) -%}
+    do $do$
+    begin
+        if to_regclass('{{ parts[1] }}.{{ index }}') is null then
+            perform pg_advisory_xact_lock(hashtextextended('{{ index }}', 0));
+            create index if not exists {{ index }} on {{ mark.group(1) }} (project_id, {{ mark.group(3) }});
+        end if;
+    end
+    $do$
+{%- endmacro %}
 
 {# The model's query with its marks (macros/incremental.sql) replaced. #}
 {% macro sql_in_scope(sql, scope, changed_orders='build_scope') %}
@@ -209,10 +219,11 @@
             'inner join build_scope as changed_projects on \\1.project_id = changed_projects.project_id', sql) -%}
     {%- elif scope == 'periods' -%}
         {%- set sql = modules.re.sub(
-            '(?s)/\\* periods: (\\w+) (\\w+) ([\\w.]+) \\*/.*?/\\* end of periods \\*/',
-            'inner join build_scope as periods on \\1.project_id = periods.project_id '
-            ~ 'and \\1.\\2 >= periods.from_at and \\1.\\2 < periods.to_at '
-            ~ 'and cast(date_trunc(periods.grain, \\1.\\2 at time zone \\3) as date) = periods.period_start', sql) -%}
+            period_mark() ~ '.*?/\\* end of periods \\*/',
+            'inner join build_scope_spans as spans on \\2.project_id = spans.project_id '
+            ~ 'and \\2.\\3 >= spans.from_at and \\2.\\3 < spans.to_at '
+            ~ 'inner join build_scope_dates as periods on \\2.project_id = periods.project_id '
+            ~ 'and cast(\\2.\\3 at time zone \\4 as date) = periods.local_date', sql) -%}
     {%- endif -%}
     {{ return(sql) }}
 {% endmacro %}
@@ -223,8 +234,11 @@
 
 {# The same query over the orders that changed since the last build, reading its predecessors' views of that kind. #}
 {% macro make_live_view(sql, is_recoded) %}
-    {%- set live = existing_model('intermediate', 'live__' ~ model.name) -%}
-    {%- if live is none or is_recoded -%}
+    {# Not by dbt's list of relations: a view goes with a table or a view that it reads. #}
+    {%- call statement('live_view_exists', fetch_result=True) -%}
+        select to_regclass('intermediate.live__{{ model.name }}') is not null
+    {%- endcall -%}
+    {%- if is_recoded or not load_result('live_view_exists').table.rows[0][0] -%}
         {%- set query = namespace(sql=sql_in_scope(sql, 'orders', 'sync.changed_orders')) -%}
         {%- for id in model.depends_on.nodes if id in graph.nodes and graph.nodes[id].config.get('live') -%}
             {%- set query.sql = query.sql | replace(graph.nodes[id].relation_name, live_name(graph.nodes[id])) -%}

@@ -1,4 +1,11 @@
-{{ config(scope='orders', key=['project_id', 'order_id'], indexes=[{'columns': ['project_id', 'order_id']}]) }}
+{{
+    config(
+        scope='orders',
+        key=['project_id', 'order_id'],
+        notes_dates=true,
+        indexes=[{'columns': ['project_id', 'order_id']}],
+    )
+}}
 -- Orders that have come to their end (closed, or cancelled): when, and how they went.
 with ended as (
     select

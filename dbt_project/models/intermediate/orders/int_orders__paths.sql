@@ -12,7 +12,8 @@ select
         'coalesce(intervals.status_name, intervals.status_id)', 'intervals.interval_number', 'true'
     ) }} as status_names,
     {{ sum_of_closed('intervals.elapsed_seconds', 'intervals.left_at') }} as elapsed_seconds,
-    {{ sum_of_closed('intervals.working_seconds', 'intervals.left_at') }} as working_seconds
+    {{ sum_of_closed('intervals.working_seconds', 'intervals.left_at') }} as working_seconds,
+    max(intervals.ingested_at) as ingested_at
 from {{ ref('fct_order_status_intervals') }} as intervals
 {{ only_changed_orders('intervals') }}
 left join {{ ref('int_status_groups__resolved') }} as status_groups

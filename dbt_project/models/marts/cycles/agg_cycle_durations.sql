@@ -17,7 +17,7 @@ with facts as (
     inner join {{ ref('stg_config__cycle_rules') }} as rules
         on cycles.project_id = rules.project_id
         and cycles.cycle_rule_id = rules.cycle_rule_id
-    {{ join_periods('cycles', 'ended_at', 'projects.time_zone') }}
+    {{ join_periods(ref('order_cycle_metrics'), 'cycles', 'ended_at', 'projects.time_zone') }}
     where cycles.ended_at is not null
 )
 

@@ -3,7 +3,7 @@
         scope='orders',
         live=true,
         key=['project_id', 'order_id', 'cycle_rule_id'],
-        notes_dates=['started_at', 'ended_at'],
+        notes_dates=true,
         indexes=[{'columns': ['project_id', 'order_id', 'cycle_rule_id']}],
     )
 }}

@@ -8,7 +8,7 @@ with facts as (
         periods.period_start
     from {{ ref('int_orders__outcomes') }} as outcomes
     inner join {{ ref('dim_projects') }} as projects on outcomes.project_id = projects.project_id
-    {{ join_periods('outcomes', 'ended_at', 'projects.time_zone') }}
+    {{ join_periods(ref('int_orders__outcomes'), 'outcomes', 'ended_at', 'projects.time_zone') }}
 ),
 
 counted as (

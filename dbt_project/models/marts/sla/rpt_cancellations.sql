@@ -28,7 +28,7 @@ facts as (
         periods.period_start
     from entries
     inner join {{ ref('stg_config__projects') }} as projects on entries.project_id = projects.project_id
-    {{ join_periods('entries', 'entered_at', 'projects.time_zone') }}
+    {{ join_periods(ref('fct_order_status_intervals'), 'entries', 'entered_at', 'projects.time_zone') }}
     left join status_groups as next_groups
         on entries.project_id = next_groups.project_id
         and entries.status_group_id = next_groups.status_group_id

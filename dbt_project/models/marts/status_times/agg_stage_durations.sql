@@ -9,7 +9,7 @@ with facts as (
         periods.period_start
     from {{ ref('fct_order_stages') }} as stages
     inner join {{ ref('stg_config__projects') }} as projects on stages.project_id = projects.project_id
-    {{ join_periods('stages', 'last_left_at', 'projects.time_zone') }}
+    {{ join_periods(ref('fct_order_stages'), 'stages', 'last_left_at', 'projects.time_zone') }}
     where stages.last_left_at is not null
 )
 

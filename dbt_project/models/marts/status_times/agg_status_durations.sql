@@ -14,7 +14,7 @@ with facts as (
         on intervals.project_id = stages.project_id
         and intervals.order_id = stages.order_id
         and intervals.status_group_id = stages.status_group_id
-    {{ join_periods('intervals', 'left_at', 'projects.time_zone') }}
+    {{ join_periods(ref('fct_order_status_intervals'), 'intervals', 'left_at', 'projects.time_zone') }}
     where intervals.left_at is not null
 )
 

@@ -3,7 +3,7 @@
         scope='orders',
         live=true,
         key=['project_id', 'order_id', 'status_group_id'],
-        notes_dates=['first_entered_at', 'last_left_at'],
+        notes_dates=true,
         indexes=[{'columns': ['project_id', 'order_id', 'status_group_id']}],
         pre_hook='{{ group_in_index_order() }}',
     )

@@ -3,7 +3,7 @@
         scope='orders',
         live=true,
         key=['project_id', 'order_id', 'interval_number'],
-        notes_dates=['entered_at', 'left_at'],
+        notes_dates=true,
         indexes=[{'columns': ['project_id', 'order_id']}],
     )
 }}
@@ -18,6 +18,8 @@ with sequenced as (
         events.status_group_id,
         events.status_changed_at as entered_at,
         events.ingested_at,
+        {{ epoch_us('events.status_changed_at') }} as entered_us,
+        lead({{ epoch_us('events.status_changed_at') }}) over order_history as left_us,
         row_number() over order_history as interval_number,
         lead(events.status_changed_at) over order_history as left_at,
         lead(events.status_id) over order_history as next_status_id,
@@ -46,8 +48,8 @@ resolved as (
         coalesce(statuses.is_closing, false) as is_closing,
         sequenced.entered_at,
         sequenced.left_at,
-        {{ epoch_us('sequenced.entered_at') }} as entered_us,
-        {{ epoch_us('sequenced.left_at') }} as left_us,
+        sequenced.entered_us,
+        sequenced.left_us,
         sequenced.ingested_at
     from sequenced
     left join {{ ref('int_statuses__overlaid') }} as statuses
