@@ -177,6 +177,23 @@ async def count_open(connection: Connection, ids: Sequence[int]) -> int:
     return int(row["count"])
 
 
+async def count_open_of_runs(connection: Connection, project_id: str, run_ids: Sequence[int]) -> int:
+    """How many records that these runs landed have not, or not whole, been applied."""
+    cursor = await connection.execute(
+        """
+        select count(distinct record_id) as count
+        from sync.dead_letters as d
+        join raw.api_records as a on a.project_id = d.project_id and a.record_id = d.raw_id
+        where d.project_id = %s and d.state = 'open' and d.direction = 'inbound' and d.source = 'api'
+            and a.run_id = any(%s)
+        """,
+        [project_id, list(run_ids)],
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row["count"])
+
+
 async def discard(connection: Connection, *, ids: Sequence[int] | None, project_id: str | None, by: str) -> int:
     """Close open letters without applying them. Returns how many."""
     cursor = await connection.execute(
