@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from database.connection import Connection
 from database.repositories.words import ErrorWord
+
+_REASONS_LENGTH = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,7 @@ async def open_many(
 
     `also_discarded` false: what a person has discarded stays closed.
     """
-    unique: dict[tuple[str, int | None, str | None, str | None], Letter] = {}
-    for letter in letters:
-        key = (letter.source, letter.raw_id, letter.stream, letter.crm_id)
-        known = unique.get(key)
-        if known is None:
-            unique[key] = letter
-        elif letter.reason not in known.reason:
-            unique[key] = _joined(known, letter)
-    if not unique:
+    if not letters:
         return
     await connection.execute(
         """
@@ -73,7 +67,7 @@ async def open_many(
         """,
         {
             "project": project_id,
-            "letters": msgspec.json.encode(list(unique.values())).decode(),
+            "letters": msgspec.json.encode(_joined(letters)).decode(),
             "also_discarded": also_discarded,
         },
     )
@@ -209,13 +203,15 @@ async def discard(connection: Connection, *, ids: Sequence[int] | None, project_
     return cursor.rowcount
 
 
-def _joined(first: Letter, second: Letter) -> Letter:
-    return Letter(
-        source=first.source,
-        error_word=first.error_word,
-        reason=f"{first.reason} {second.reason}"[:2000],
-        raw_id=first.raw_id,
-        stream=first.stream,
-        crm_id=first.crm_id,
-        payload=first.payload,
-    )
+def _joined(letters: Sequence[Letter]) -> list[Letter]:
+    """One letter for each thing that failed, with all reasons."""
+    first: dict[tuple[str, int | None, str | None, str | None], Letter] = {}
+    reasons: dict[tuple[str, int | None, str | None, str | None], dict[str, None]] = {}
+    for letter in letters:
+        key = (letter.source, letter.raw_id, letter.stream, letter.crm_id)
+        first.setdefault(key, letter)
+        reasons.setdefault(key, {})[letter.reason] = None
+    return [
+        letter if len(reasons[key]) == 1 else replace(letter, reason="; ".join(reasons[key])[:_REASONS_LENGTH])
+        for key, letter in first.items()
+    ]
