@@ -191,11 +191,23 @@ def test_an_unknown_project_is_told_with_the_known_ones(cli: Cli, settings: Path
     assert "print-shop" in err
 
 
+def test_pulling_from_a_time_in_the_future_is_refused(cli: Cli, settings: Path, environment: Environment) -> None:
+    result(cli, "apply", str(settings), "--json")
+    code, out, err = cli("sync", "print-shop", "--since", "2099-01-01")
+    assert (code, out) == (2, "")
+    assert err == (
+        "Error: --since: 2099-01-01 lies in the future, where there is nothing to pull: give an earlier time.\n"
+    )
+    assert count(environment, "sync.runs") == 0
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         (("sync", "print-shop", "--since", "yesterday"), "--since: expected a time"),
         (("sync", "print-shop", "--id", "5"), "--id needs --entity"),
+        (("sync", "print-shop", "--entity", "orders", "--id", "5", "--full"), "leave out --since and --full"),
+        (("replay", "print-shop", "--from", "yesterday"), "--from: expected a time"),
         (("dead-letters", "list", "--state", "lost"), "--state: expected open"),
         (("dead-letters", "retry"), "give --all"),
         (("migrate", "--to", "9999"), "There is no migration '9999'"),
