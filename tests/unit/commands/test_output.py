@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 
 from commands.output import print_json, print_rows, progress_bar
-from commands.sync import parse_time
 
 
 def test_json_keeps_cyrillic_decimals_and_times(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,9 +47,3 @@ def test_quiet_progress_prints_nothing(capsys: pytest.CaptureFixture[str]) -> No
     with progress_bar("Pulling", quiet=True) as bar:
         bar.update(1, 2)
     assert capsys.readouterr().err == ""
-
-
-def test_a_time_without_an_offset_is_utc() -> None:
-    assert parse_time("2026-01-02T03:04", "--since") == datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-    assert parse_time("2026-01-02T03:04+02:00", "--since") == datetime(2026, 1, 2, 1, 4, tzinfo=UTC)
-    assert parse_time(None, "--since") is None
