@@ -24,7 +24,7 @@ from database.embedded import EmbeddedServer
 from database.ports import free_port
 from tests.oracle import inputs
 from tests.oracle.metrics import Metrics
-from tests.support.serving import serving
+from tests.support.serving import STOP_SECONDS, serving
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 400.0
@@ -57,7 +57,12 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     home = tmp_path_factory.mktemp("demo")
     process = start_demo(home, "--no-serve", "--json")
-    out, err = process.communicate(timeout=START_SECONDS)
+    try:
+        out, err = process.communicate(timeout=START_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # a stack that goes on would slow down the tests after it
+        out, err = process.communicate(timeout=STOP_SECONDS)
+        pytest.fail(f"The demo was not over within {START_SECONDS:g} s: {err[-4000:]}")
     assert process.returncode == 0, err[-4000:]
     server = EmbeddedServer(home / "demo")
     assert not server.is_running()
