@@ -285,6 +285,12 @@ def test_a_first_start_that_was_killed_halfway_is_made_good_by_the_next(
     assert _ask(server, "select 1") == 1
 
 
+def test_a_home_that_is_no_folder_is_named_with_its_variable(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EmbeddedServerError, match=r"file cannot be made a folder \(File exists\): set CRM_ELT_HOME"):
+        EmbeddedServer(tmp_path / "file").start()
+
+
 def test_a_server_that_cannot_start_says_why(new_server: Callable[..., EmbeddedServer]) -> None:
     server = new_server()
     server.start()
