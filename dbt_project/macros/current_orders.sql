@@ -1,22 +1,11 @@
 {#
   Rows of int_orders__latest (`relation`) at the instant of reading: the clock of the open stage has run on, and its state is
-  a comparison of two instants with the time of day. A limit on the rows, or their order, reaches the relation's own indexes.
+  a comparison of two instants with the time of day. Plain joins by key and nothing else, so that a query of the view is
+  planned as one of the relation: its limit and order reach the indexes.
 #}
 {% macro orders_now(relation) -%}
-with clock as (
-    select {{ epoch_us(current_instant()) }} as now_us
-),
-
--- Worked up to now, once per calendar.
-worked as (
-    select
-        days.calendar_id,
-        {{ worked_us('days', us_in_day('clock.now_us')) }} as worked_us
-    from clock
-    inner join {{ ref('int_calendars__days') }} as days on {{ day_of_us('clock.now_us') }} = days.day_number
-)
-
--- An event dated in the future has not begun to count.
+{#- Read once per query, not per row. -#}
+{%- set now_us = '(select ' ~ epoch_us(current_instant()) ~ ')' -%}
 select
     latest.project_id,
     latest.order_id,
@@ -30,12 +19,14 @@ select
     latest.is_closed,
     latest.closed_at,
     latest.is_urgent,
+    -- An event dated in the future has not begun to count.
     {{ seconds_of(
         'latest.stage_worked_us + case'
         ~ ' when not latest.is_open then 0'
-        ~ ' when latest.entered_us > clock.now_us then 0'
-        ~ ' when latest.is_always_open then clock.now_us - latest.entered_us'
-        ~ ' else worked.worked_us - ' ~ worked_us('entry_day', us_in_day('latest.entered_us'))
+        ~ ' when latest.entered_us > ' ~ now_us ~ ' then 0'
+        ~ ' when latest.is_always_open then ' ~ now_us ~ ' - latest.entered_us'
+        ~ ' else ' ~ worked_us('today', us_in_day(now_us))
+        ~ ' - ' ~ worked_us('entry_day', us_in_day('latest.entered_us'))
         ~ ' end'
     ) }} as stage_working_seconds,
     latest.sla_limit_seconds,
@@ -52,8 +43,9 @@ select
     latest.created_key,
     latest.due_key
 from {{ relation }} as latest
-cross join clock
-left join worked on latest.calendar_id = worked.calendar_id
+left join {{ ref('int_calendars__days') }} as today
+    on latest.calendar_id = today.calendar_id
+    and {{ day_of_us(now_us) }} = today.day_number
 left join {{ ref('int_calendars__days') }} as entry_day
     on latest.calendar_id = entry_day.calendar_id
     and {{ day_of_us('latest.entered_us') }} = entry_day.day_number

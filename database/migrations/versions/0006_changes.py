@@ -15,6 +15,15 @@ create table sync.order_changes (
 );
 comment on table sync.order_changes is
     'Orders whose events, items, record or overrides were written since the last build of the marts began; by triggers';
+create index order_changes_by_order on sync.order_changes (project_id, order_id);
+
+create table sync.order_changes_folded (
+    project_id text not null,
+    order_id text not null,
+    primary key (project_id, order_id)
+);
+comment on table sync.order_changes_folded is
+    'Of those, what has been brought into int_orders__latest already; the next build does it for all models';
 
 create table sync.build_batches (
     batch_id bigint generated always as identity primary key,
@@ -26,7 +35,7 @@ create table sync.build_orders (
     batch_id bigint not null,
     project_id text not null,
     order_id text not null,
-    is_written boolean not null,                   -- the order itself was written; else only rules it is measured by
+    is_waiting boolean not null,                   -- written, and int_orders__latest does not show it; else only rules changed
     primary key (batch_id, project_id, order_id)
 );
 comment on table sync.build_orders is 'The orders of a batch, until every model has done it';
@@ -43,7 +52,8 @@ create table sync.build_models (
     model text primary key,
     batch_id bigint not null,                      -- done up to this batch, in the transaction that wrote its rows
     rebuilt_batch_id bigint not null,              -- the last batch in which it was made anew as a whole
-    code_hash text not null                        -- of its compiled SQL: other code, and it is made anew
+    code_hash text not null,                       -- of its compiled SQL: other code, and it is made anew
+    live_query text                                -- the same over few orders, for those between two builds
 );
 comment on table sync.build_models is 'How far each incremental model of the marts has come';
 
@@ -60,7 +70,7 @@ select project_id, order_id from sync.order_changes where order_id is not null
 union
 select project_id, order_id from sync.build_orders
 where
-    is_written
+    is_waiting
     and batch_id > coalesce((select batch_id from sync.build_models where model = 'int_orders__latest'), 0);
 comment on view sync.changed_orders is 'Orders of which the marts know less than core: orders_current computes them on the spot';
 
@@ -127,7 +137,7 @@ drop function sync.note_rows_written() cascade;
 drop function sync.note_orders_updated() cascade;
 drop function sync.note_table_truncated() cascade;
 drop view sync.changed_orders cascade;
-drop table sync.order_changes, sync.build_batches, sync.build_orders, sync.build_dates, sync.build_models,
+drop table sync.order_changes, sync.order_changes_folded, sync.build_batches, sync.build_orders, sync.build_dates, sync.build_models,
     sync.build_fingerprints;
 """
 

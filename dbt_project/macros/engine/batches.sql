@@ -1,6 +1,6 @@
 {#
-  What a build has to do. Triggers note each order that was written (sync.order_changes). A build begins by making a batch of
-  them: one statement takes what is visible, so that what commits later waits for the next. Orders whose rules changed join
+  What a build has to do. Triggers note each order that was written (sync.order_changes); some are in int_orders__latest already
+  (sync.order_changes_folded, macros/engine/live.sql). A build begins by making a batch of both: one statement takes what is visible, so that what commits later waits for the next. Orders whose rules changed join
   the batch: a fingerprint per project, status group and status tells which. Each incremental model does the batches it has
   not done yet and notes that in the transaction of its rows; a batch goes when all have done it.
 #}
@@ -28,6 +28,10 @@
 
     taken as (
         delete from sync.order_changes returning project_id, order_id
+    ),
+
+    taken_folded as (
+        delete from sync.order_changes_folded returning project_id, order_id
     ),
 
     -- What the figures of a project, a status group and a status depend on beside the orders themselves.
@@ -137,10 +141,12 @@
     ),
 
     noted as (
-        insert into sync.build_orders (batch_id, project_id, order_id, is_written)
-        select batch.batch_id, found.project_id, found.order_id, bool_or(found.is_written)
+        insert into sync.build_orders (batch_id, project_id, order_id, is_waiting)
+        select batch.batch_id, found.project_id, found.order_id, bool_or(found.is_waiting)
         from (
-            select project_id, order_id, true as is_written from taken where order_id is not null
+            select project_id, order_id, true as is_waiting from taken where order_id is not null
+            union all
+            select project_id, order_id, false from taken_folded
             union all
             select project_id, order_id, false from affected
         ) as found
@@ -198,12 +204,16 @@
 {% endmacro %}
 
 {# In the transaction of the model's rows. #}
-{% macro note_built(state, code_hash, is_rebuilt) -%}
-    insert into sync.build_models (model, batch_id, rebuilt_batch_id, code_hash)
-    values ('{{ model.name }}', {{ state.batch }}, {{ state.batch if is_rebuilt else 0 }}, '{{ code_hash }}')
+{% macro note_built(state, code_hash, is_rebuilt, live_query=none) -%}
+    insert into sync.build_models (model, batch_id, rebuilt_batch_id, code_hash, live_query)
+    values (
+        '{{ model.name }}', {{ state.batch }}, {{ state.batch if is_rebuilt else 0 }}, '{{ code_hash }}',
+        {{ '$live$' ~ live_query ~ '$live$' if live_query else 'null' }}
+    )
     on conflict (model) do update
     set
         batch_id = excluded.batch_id,
         rebuilt_batch_id = greatest(build_models.rebuilt_batch_id, excluded.rebuilt_batch_id),
-        code_hash = excluded.code_hash
+        code_hash = excluded.code_hash,
+        live_query = excluded.live_query
 {%- endmacro %}

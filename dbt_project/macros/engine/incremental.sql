@@ -7,8 +7,7 @@
   Rows that come out as they were stay untouched; what differs is deleted and inserted, so that readers, views and indexes
   live on. A model whose code changed, or that reads one whose code changed, is computed as a whole. config `in_place`
   keeps the table even then, for those that views read; any other is replaced, which is faster.
-  Models with config `live` also exist as views `intermediate.live__<name>`, over the orders that changed since their last
-  build: orders_current reads the last of them.
+  Models with config `live` keep their query over few orders, for those between two builds: macros/engine/live.sql.
 #}
 {% materialization incremental, adapter='postgres' %}
     {%- set existing = load_cached_relation(this) -%}
@@ -31,8 +30,8 @@
     {%- else -%}
         {%- do merge_differences(target_relation, sql, 'all' if is_whole else scope, state) -%}
     {%- endif -%}
-    {%- if config.get('live') -%}{%- do make_live_view(sql, state.is_recoded) -%}{%- endif -%}
-    {%- call statement('note_built') -%}{{ note_built(state, code_hash, is_whole) }}{%- endcall -%}
+    {%- set live_query = query_of_few_orders(sql) if config.get('live') -%}
+    {%- call statement('note_built') -%}{{ note_built(state, code_hash, is_whole, live_query) }}{%- endcall -%}
     {% do apply_grants(target_relation, grant_config, should_revoke=should_revoke(existing, full_refresh_mode=True)) %}
     {% do persist_docs(target_relation, model) %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
@@ -227,43 +226,3 @@
     {%- endif -%}
     {{ return(sql) }}
 {% endmacro %}
-
-{% macro live_name(node) -%}
-    "{{ target.database }}"."intermediate"."live__{{ node.name }}"
-{%- endmacro %}
-
-{# The same query over the orders that changed since the last build, reading its predecessors' views of that kind. #}
-{% macro make_live_view(sql, is_recoded) %}
-    {# Not by dbt's list of relations: a view goes with a table or a view that it reads. #}
-    {%- call statement('live_view_exists', fetch_result=True) -%}
-        select to_regclass('intermediate.live__{{ model.name }}') is not null
-    {%- endcall -%}
-    {%- if is_recoded or not load_result('live_view_exists').table.rows[0][0] -%}
-        {%- set query = namespace(sql=sql_in_scope(sql, 'orders', 'sync.changed_orders')) -%}
-        {%- for id in model.depends_on.nodes if id in graph.nodes and graph.nodes[id].config.get('live') -%}
-            {%- set query.sql = query.sql | replace(graph.nodes[id].relation_name, live_name(graph.nodes[id])) -%}
-        {%- endfor -%}
-        {%- call statement('live_view') -%}
-            drop view if exists {{ live_name(model) }} cascade;
-            create view {{ live_name(model) }} as {{ select_as_promised(query.sql) }}
-        {%- endcall -%}
-    {%- endif -%}
-{% endmacro %}
-
-{# All rows of live__int_orders__latest, or none at once if no order is waiting. A function, so that its plan, which takes
-   longer to make than to run, is made once per connection; with the owner's rights, as a view has them. #}
-{% macro create_live_orders() %}{{ return(adapter.dispatch('create_live_orders')()) }}{% endmacro %}
-{% macro postgres__create_live_orders() %}
-    create or replace function {{ live_orders() }} returns setof {{ this }}
-    language plpgsql stable security definer set search_path = pg_catalog, pg_temp rows 100 as $body$
-    begin
-        if exists (select from sync.changed_orders) then
-            return query select * from {{ live_name(model) }};
-        end if;
-    end
-    $body$;
-    revoke all on function {{ live_orders() }} from public;
-    grant execute on function {{ live_orders() }} to bi_reader
-{% endmacro %}
-
-{% macro live_orders() %}intermediate.live_orders(){% endmacro %}

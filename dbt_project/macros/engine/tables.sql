@@ -10,6 +10,10 @@
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- set code_hash = hash_of_code(sql) -%}
     {%- set state = build_state(code_hash) -%}
+    {%- if existing is not none and not is_there(existing) -%}
+        {# It went with a table: through a function, which dbt does not know of. #}
+        {%- set existing = none -%}
+    {%- endif -%}
     {%- if existing is not none and (not existing.is_view or not view_columns_stay(existing, sql)) -%}
         {%- do adapter.drop_relation(existing) -%}
         {%- set existing = none -%}
@@ -25,6 +29,11 @@
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
+
+{% macro is_there(relation) %}
+    {%- call statement('is_there', fetch_result=True) -%}select to_regclass('{{ relation }}') is not null{%- endcall -%}
+    {{ return(load_result('is_there').table.rows[0][0]) }}
+{% endmacro %}
 
 {% macro view_columns_stay(existing, sql) %}
     {%- set before = [] -%}

@@ -18,7 +18,8 @@
         live=true,
         key=['project_id', 'order_id'],
         in_place=true,
-        post_hook='{{ create_live_orders() }}',
+        pre_hook='{{ wait_for_folding() }}',
+        post_hook=['{{ unfold_orders() }}', '{{ create_live_functions() }}'],
         indexes=indexes,
     )
 }}
