@@ -29,7 +29,6 @@ from sync.gateway import check_health
 from sync.logging_setup import configure_logging
 
 _MINIMUM_DISK_GIB = 2
-_MINIMUM_POSTGRESQL = 15
 _MAXIMUM_CLOCK_SECONDS = 5.0
 _MAXIMUM_BACKLOG_SECONDS = 60.0
 _MAXIMUM_SILENCE_SECONDS = 30.0
@@ -111,8 +110,10 @@ def _ports(environment: Environment) -> Check:
 async def _database_checks(pool: Pool) -> AsyncIterator[Check]:
     async with pool.connection() as connection:
         facts = await server.facts(connection)
-    state: Literal["ok", "failed"] = "ok" if facts.major_version >= _MINIMUM_POSTGRESQL else "failed"
-    yield Check("database", state, f"PostgreSQL {facts.version}" + ("" if state == "ok" else ": 15 or newer is needed"))
+    if facts.major_version >= migrate.OLDEST_POSTGRESQL:
+        yield Check("database", "ok", f"PostgreSQL {facts.version}")
+    else:
+        yield Check("database", "failed", f"PostgreSQL {facts.version}: {migrate.OLDEST_POSTGRESQL} or newer is needed")
     drift = abs((datetime.now(UTC) - facts.now).total_seconds())
     if drift > _MAXIMUM_CLOCK_SECONDS:
         yield Check("clock", "failed", f"{drift:.0f} s apart from the database's: synchronise both machines by NTP")
