@@ -37,10 +37,13 @@
         {%- do steps.append((graph.nodes[id].name, queries[graph.nodes[id].name])) -%}
     {%- endfor -%}
     {%- set columns = adapter.get_columns_in_relation(this) | map(attribute='quoted') | list -%}
-    {{ adapter.dispatch('live_functions')(steps, queries[model.name], columns) }}
+    {{ live_functions(steps, queries[model.name], columns) }}
     {%- endif -%}
 {% endmacro %}
 
+{% macro live_functions(steps, query, columns) %}
+    {{- return(adapter.dispatch('live_functions')(steps, query, columns)) -}}
+{% endmacro %}
 {% macro postgres__live_functions(steps, query, columns) %}
     -- So many rows are planned for, whatever the statistics say of tables that are mostly empty: orders found by index, steps
     -- joined by hashing.
