@@ -16,11 +16,12 @@ select relnamespace::regnamespace::text, relname, relkind = 'v'
 from pg_class
 where
     relnamespace::regnamespace::text in ('marts', 'intermediate') and relkind in ('r', 'v')
-    and relname not like 'live\\_\\_%'
 order by 1, 2
 """
 _CLOCK = "now()"
 _CURRENT = "marts.orders_current"
+_LIVE = (_CURRENT, "intermediate.int_orders__running", "intermediate.int_orders__live")
+"""Views that other views read, with clocks of their own."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def _defined(connection: psycopg.Connection[Any], view: str, at: datetime) -> st
     """The view's query with an instant in place of the clock."""
     ((definition,),) = connection.execute("select pg_get_viewdef(%s::regclass)", [view])
     query = str(definition).rstrip().rstrip(";")
-    if view != _CURRENT and _CURRENT in query:
-        query = query.replace(f"{_CURRENT} ", f"({_defined(connection, _CURRENT, at)}) ")
+    for name in _LIVE:
+        if name != view and f"{name} " in query:
+            query = query.replace(f"{name} ", f"({_defined(connection, name, at)}) ")
     return query.replace(_CLOCK, f"timestamptz '{at.isoformat()}'")

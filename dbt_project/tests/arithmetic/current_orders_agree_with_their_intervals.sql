@@ -1,13 +1,16 @@
 {{ config(meta={'dagster': {'ref': {'name': 'orders_current'}}}) }}
 -- orders_current has each order with events that is not deleted, in the status of its last interval; what it says of the
--- stage is never less than the stage's closed intervals.
+-- stage is never less than the stage's closed intervals. Orders that were written since the build began are ahead of it.
 with last_intervals as (
     select intervals.*
     from {{ ref('fct_order_status_intervals') }} as intervals
     left join {{ ref('stg_core__orders') }} as orders
         on intervals.project_id = orders.project_id
         and intervals.order_id = orders.order_id
-    where intervals.left_at is null and not coalesce(orders.is_deleted, false)
+    left join {{ ref('stg_sync__orders_ahead') }} as ahead
+        on intervals.project_id = ahead.project_id
+        and intervals.order_id = ahead.order_id
+    where intervals.left_at is null and not coalesce(orders.is_deleted, false) and ahead.order_id is null
 )
 
 select
