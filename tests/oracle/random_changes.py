@@ -275,7 +275,9 @@ class SettingsChanges(_Changes):
 
     def cycle_rule_is_removed(self) -> None:
         rule = self._one("select cycle_rule_id from config.cycle_rules where project_id = %(project)s order by 1")
-        self._run("delete from config.cycle_rules where project_id = %(project)s and cycle_rule_id = %(rule)s", rule=rule)
+        self._run(
+            "delete from config.cycle_rules where project_id = %(project)s and cycle_rule_id = %(rule)s", rule=rule
+        )
 
     def default_cycle_is_moved(self) -> None:
         rule = self._one("select cycle_rule_id from config.cycle_rules where project_id = %(project)s order by 1")
@@ -286,7 +288,9 @@ class SettingsChanges(_Changes):
         )
 
     def urgent_rule_is_set(self) -> None:
-        match, value = self._chance.choice([("sku", "urgent"), ("sku", "plain"), ("offer_id", "16"), ("offer_id", "15")])
+        match, value = self._chance.choice(
+            [("sku", "urgent"), ("sku", "plain"), ("offer_id", "16"), ("offer_id", "15")]
+        )
         self._run(
             "insert into config.urgent_rules values (%(project)s, %(match)s, %(value)s)"
             " on conflict (project_id, match, value) do update set is_active = not urgent_rules.is_active",
@@ -385,7 +389,9 @@ class SettingsChanges(_Changes):
         )
 
     def _of_a_status(self, statement: str) -> None:
-        self._run(f"{statement} project_id = %(project)s and status_id = %(status)s", status=self._chance.choice(STATUSES))
+        self._run(
+            f"{statement} project_id = %(project)s and status_id = %(status)s", status=self._chance.choice(STATUSES)
+        )
 
     def _any_date(self) -> Any:
         return self._one(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -12,16 +13,12 @@ import psycopg
 Rows = Counter[str]
 
 _RELATIONS = """
-select relnamespace::regnamespace::text, relname, relkind = 'v'
+select format('%s.%s', relnamespace::regnamespace, relname), relkind = 'v', pg_get_viewdef(oid)
 from pg_class
 where
     relnamespace::regnamespace::text in ('marts', 'intermediate') and relkind in ('r', 'v')
-order by 1, 2
+    and relname not like 'live\\_\\_%'
 """
-_CLOCK = "now()"
-_CURRENT = "marts.orders_current"
-_LIVE = (_CURRENT, "intermediate.int_orders__running", "intermediate.int_orders__live")
-"""Views that other views read, with clocks of their own."""
 
 
 @dataclass(frozen=True)
@@ -33,45 +30,46 @@ class Snapshot:
         """Relations that are not the same: how many rows only one has, and the first of them; empty if all is equal."""
         found: dict[str, Any] = {}
         for name in sorted(self.rows.keys() | other.rows.keys()):
-            if name not in self.rows or name not in other.rows:
-                found[name] = "is in one of the two only"
-                continue
-            here, there = self.rows[name] - other.rows[name], other.rows[name] - self.rows[name]
-            if here or there:
+            here, there = self.rows.get(name, Counter()), other.rows.get(name, Counter())
+            only_here, only_there = here - there, there - here
+            if only_here or only_there or (name in self.rows) != (name in other.rows):
                 found[name] = {
-                    "only here": (here.total(), sorted(here)[:4]),
-                    "only there": (there.total(), sorted(there)[:4]),
+                    "only here": (only_here.total(), sorted(only_here)[:4]),
+                    "only there": (only_there.total(), sorted(only_there)[:4]),
                 }
         return found
 
 
-def take(url: str, at: datetime | None = None) -> Snapshot:
-    """Relations in schemas marts and intermediate; what views say of now, they say of `at` (default: now)."""
+def take(url: str, at: datetime) -> Snapshot:
+    """Relations in schemas marts and intermediate; what views say of now, they say of `at`."""
     with psycopg.connect(url, options="-c timezone=UTC") as connection:
-        rows = {}
-        for schema, name, is_view in connection.execute(_RELATIONS.encode()).fetchall():
-            relation = f"{schema}.{name}"
-            source = f"({_defined(connection, relation, at or datetime.now(UTC))})" if is_view else relation
-            rows[relation] = Counter(_texts(connection, source))
-        return Snapshot(rows)
+        views = _views(connection, at)
+        names = [name for name, _, _ in connection.execute(_RELATIONS.encode())]
+        return Snapshot({name: Counter(_texts(connection, views.get(name, name))) for name in names})
 
 
 def current_orders(url: str, at: datetime) -> dict[tuple[str, str], str]:
     """What marts.orders_current says at an instant: each order's row as text."""
     with psycopg.connect(url, options="-c timezone=UTC") as connection:
-        query = f"select project_id, order_id, cast(row as text) from ({_defined(connection, _CURRENT, at)}) as row"
+        source = _views(connection, at)["marts.orders_current"]
+        query = f"select project_id, order_id, cast(entry as text) from {source} as entry"
         return {(project, order): text for project, order, text in connection.execute(query.encode())}
 
 
 def _texts(connection: psycopg.Connection[Any], source: str) -> list[str]:
-    return [text for (text,) in connection.execute(f"select cast(row as text) from {source} as row".encode())]
+    return [text for (text,) in connection.execute(f"select cast(entry as text) from {source} as entry".encode())]
 
 
-def _defined(connection: psycopg.Connection[Any], view: str, at: datetime) -> str:
-    """The view's query with an instant in place of the clock."""
-    ((definition,),) = connection.execute("select pg_get_viewdef(%s::regclass)", [view])
-    query = str(definition).rstrip().rstrip(";")
-    for name in _LIVE:
-        if name != view and f"{name} " in query:
-            query = query.replace(f"{name} ", f"({_defined(connection, name, at)}) ")
-    return query.replace(_CLOCK, f"timestamptz '{at.isoformat()}'")
+def _views(connection: psycopg.Connection[Any], at: datetime) -> dict[str, str]:
+    """Each view's query in brackets, with an instant in place of the clock, and so the views that it reads."""
+    queries = {
+        name: text.rstrip().rstrip(";") for name, is_view, text in connection.execute(_RELATIONS.encode()) if is_view
+    }
+    # `schema.name alias`, or `schema.name` alone, which is its own alias. Keywords are in capitals.
+    names = re.compile(rf"\b({'|'.join(map(re.escape, queries))})\b(?!\.)(\s+[a-z_]\w*)?")
+
+    def expanded(name: str) -> str:
+        query = queries[name].replace("now()", f"timestamptz '{at.isoformat()}'")
+        return f"({names.sub(lambda found: expanded(found[1]) + (found[2] or ' ' + found[1].split('.')[1]), query)})"
+
+    return {name: expanded(name) for name in queries}

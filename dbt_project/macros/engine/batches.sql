@@ -108,6 +108,10 @@
         union
         select project_id, order_id from core.order_status_events
         where project_id in (select project_id from whole_projects)
+        union
+        select project_id, order_id from core.order_items where project_id in (select project_id from whole_projects)
+        union
+        select project_id, order_id from config.order_overrides where project_id in (select project_id from whole_projects)
         {%- if intervals %}
         union
         select facts.project_id, facts.order_id
@@ -149,6 +153,9 @@
             select project_id, order_id, false from taken_folded
             union all
             select project_id, order_id, false from affected
+            union all
+            -- No order, but a project of which something shows: names in the dictionaries are in aggregates too.
+            select project_id, '', false from changed_parts
         ) as found
         cross join batch
         group by batch.batch_id, found.project_id, found.order_id
@@ -180,34 +187,51 @@
 {% endmacro %}
 
 {#
-  How far a model has come: `batch` is this build's, `done` the last that the model has done (0: none); `is_recoded` when
-  its rows were computed by other code, `reads_rebuilt` when a model it reads was computed as a whole since.
+  How far a model has come: `batch` is this build's, `done` the last that the model has done (0: none), `reached` the one
+  that it will have done: no more than the tables it reads, which a build of a selection leaves behind. `is_recoded` when its
+  rows were computed by other code, `reads_rebuilt` when a table it reads was computed as a whole since.
 #}
 {% macro build_state(code_hash) %}
-    {%- set upstream = ['-'] -%}
-    {%- for id in model.depends_on.nodes if id.startswith('model.') -%}
-        {%- do upstream.append(id.split('.')[2]) -%}
-    {%- endfor -%}
+    {%- set upstream = "('" ~ (['-'] + tables_read(model)) | join("', '") ~ "')" -%}
     {%- call statement('build_state', fetch_result=True) -%}
         select
-            coalesce((select max(batch_id) from sync.build_batches), 0) as batch_id,
+            batches.batch_id,
             coalesce(mine.batch_id, 0) as done_batch_id,
+            least(
+                batches.batch_id, (select min(batch_id) from sync.build_models where model in {{ upstream }})
+            ) as reached_batch_id,
             mine.code_hash is distinct from '{{ code_hash }}' as is_recoded,
-            coalesce(mine.batch_id, 0) < coalesce((
-                select max(rebuilt_batch_id) from sync.build_models where model in ('{{ upstream | join("', '") }}')
-            ), 0) as reads_rebuilt
-        from (select 1) as one_row
+            coalesce(mine.batch_id, 0) < coalesce(
+                (select max(rebuilt_batch_id) from sync.build_models where model in {{ upstream }}), 0
+            ) as reads_rebuilt
+        from (select coalesce(max(batch_id), 0) as batch_id from sync.build_batches) as batches
         left join sync.build_models as mine on mine.model = '{{ model.name }}'
     {%- endcall -%}
     {%- set row = load_result('build_state').table.rows[0] -%}
-    {{ return({'batch': row[0] | int, 'done': row[1] | int, 'is_recoded': row[2], 'reads_rebuilt': row[3]}) }}
+    {{ return({
+        'batch': row[0] | int, 'done': row[1] | int, 'reached': row[2] | int, 'is_recoded': row[3], 'reads_rebuilt': row[4],
+    }) }}
+{% endmacro %}
+
+{# Names of the incremental models that a model reads, itself or by views. #}
+{% macro tables_read(node) %}
+    {%- set names = [] -%}
+    {%- for id in node.depends_on.nodes if id.startswith('model.') -%}
+        {%- set read = graph.nodes[id] -%}
+        {%- if read.config.materialized == 'incremental' -%}
+            {%- do names.append(read.name) -%}
+        {%- else -%}
+            {%- do names.extend(tables_read(read)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(names) }}
 {% endmacro %}
 
 {# In the transaction of the model's rows. #}
 {% macro note_built(state, code_hash, is_rebuilt, live_query=none) -%}
     insert into sync.build_models (model, batch_id, rebuilt_batch_id, code_hash, live_query)
     values (
-        '{{ model.name }}', {{ state.batch }}, {{ state.batch if is_rebuilt else 0 }}, '{{ code_hash }}',
+        '{{ model.name }}', {{ state.reached }}, {{ state.batch if is_rebuilt else 0 }}, '{{ code_hash }}',
         {{ '$live$' ~ live_query ~ '$live$' if live_query else 'null' }}
     )
     on conflict (model) do update

@@ -6,7 +6,8 @@
     all       everything, each time: small tables
   Rows that come out as they were stay untouched; what differs is deleted and inserted, so that readers, views and indexes
   live on. A model whose code changed, or that reads one whose code changed, is computed as a whole. config `in_place`
-  keeps the table even then, for those that views read; any other is replaced, which is faster.
+  keeps the table even then, for those that views read; any other is replaced, which is faster. config `recheck` is a
+  condition on the model's own rows of scope `orders` that are computed anew each time: they depend on the calendar's reach.
   Models with config `live` keep their query over few orders, for those between two builds: macros/engine/live.sql.
 #}
 {% materialization incremental, adapter='postgres' %}
@@ -145,7 +146,12 @@
     {%- else -%}
     create temporary table build_scope on commit drop as
     {%- if scope == 'orders' %}
-    select distinct project_id, order_id from sync.build_orders where batch_id > {{ state.done }};
+    select project_id, order_id from sync.build_orders where batch_id > {{ state.done }}
+    {%- if config.get('recheck') %}
+    union select project_id, order_id from {{ this }} where {{ config.get('recheck') }}
+    {%- else %}
+    group by project_id, order_id
+    {%- endif %};
     {%- elif scope == 'projects' %}
     select distinct project_id from sync.build_orders where batch_id > {{ state.done }};
     {%- elif scope == 'periods' %}

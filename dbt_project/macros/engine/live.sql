@@ -40,10 +40,13 @@
         {%- do steps.append((graph.nodes[id], queries[graph.nodes[id].name])) -%}
     {%- endfor -%}
     {%- set columns = adapter.get_columns_in_relation(this) | map(attribute='quoted') | list -%}
-    {{ without_database(adapter.dispatch('live_functions')(steps, queries[model.name], columns)) }}
+    {{ without_database(live_functions(steps, queries[model.name], columns)) }}
     {%- endif -%}
 {% endmacro %}
 
+{% macro live_functions(steps, query, columns) %}
+    {{- return(adapter.dispatch('live_functions')(steps, query, columns)) -}}
+{% endmacro %}
 {% macro postgres__live_functions(steps, query, columns) %}
     -- Plans that do not depend on the statistics of tables that are mostly empty: few orders, which are found by index, and
     -- steps that promise many rows, so that they are joined by hashing and not each with each.

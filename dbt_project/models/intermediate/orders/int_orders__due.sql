@@ -1,4 +1,12 @@
-{{ config(scope='orders', live=true, key=['project_id', 'order_id'], indexes=[{'columns': ['project_id', 'order_id']}]) }}
+{{
+    config(
+        scope='orders',
+        live=true,
+        key=['project_id', 'order_id'],
+        recheck='num_nulls(sla_near_at, sla_due_at, sla_over_at) > 0',
+        indexes=[{'columns': ['project_id', 'order_id']}],
+    )
+}}
 -- When the current stage of an open order turns near, reaches its limit and turns over, so that its state is a comparison
 -- with the time of day: the interval in which the sum over its visits gets there, then the calendar's inverse look-up. Over
 -- means more than the limit: a limit that is reached as a window closes is passed when the next one opens. No row without a

@@ -18,6 +18,7 @@
         live=true,
         key=['project_id', 'order_id'],
         in_place=true,
+        recheck='is_open and sla_limit_seconds is not null and num_nulls(sla_near_at, sla_due_at, sla_over_at) > 0',
         pre_hook='{{ wait_for_folding() }}',
         post_hook=['{{ unfold_orders() }}', '{{ create_live_functions() }}'],
         indexes=indexes,
