@@ -22,6 +22,7 @@ from psycopg import sql
 from database.connection import Connection
 
 State = Literal["ok", "near", "over"]
+STATES: tuple[State, ...] = ("over", "near", "ok")
 SortBy = Literal["changed", "created", "due"]
 """Last change, creation (in both, an order that has none is the oldest), due time (without one: the last)."""
 

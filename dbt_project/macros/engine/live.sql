@@ -181,9 +181,14 @@
     select pg_advisory_xact_lock({{ latest_lock() }})
 {%- endmacro %}
 
-{# What was folded since the build began may be newer than what the build has now written: it waits again. #}
+{# What was folded since the build began may be newer than what the build has now written: it waits again. So does what a build
+   of a selection, or of everything from older tables, has not brought up to its batch. #}
 {% macro unfold_orders() %}{{ return(adapter.dispatch('unfold_orders')()) }}{% endmacro %}
 {% macro postgres__unfold_orders() -%}
     with folded as (delete from sync.order_changes_folded returning project_id, order_id)
-    insert into sync.order_changes (project_id, order_id) select project_id, order_id from folded
+    insert into sync.order_changes (project_id, order_id) select project_id, order_id from folded;
+    update sync.build_orders set is_waiting = true
+    where
+        not is_waiting and order_id <> ''
+        and batch_id > (select batch_id from sync.build_models where model = '{{ model.name }}')
 {%- endmacro %}
