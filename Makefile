@@ -4,6 +4,8 @@ BIN := .venv/bin
 DEMO_SERVE ?= 1
 DATABASES ?= 10
 ARGS ?=
+# Each worker has a PostgreSQL of its own. A test named by file::name runs in this process.
+WORKERS ?= $(if $(findstring ::,$(ARGS)),0,2)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test properties lint bench lock clean
@@ -27,9 +29,9 @@ demo: install ## Run the whole stack on simulated accounts; DEMO_SERVE=0 ends af
 up: install ## Run the stack on your own accounts, until Ctrl-C.
 	@$(BIN)/crm-elt up $(ARGS)
 
-test: install ## Run all tests on an embedded PostgreSQL, with coverage.
+test: install ## Run all tests on embedded PostgreSQL, with coverage; ARGS are pytest's, WORKERS=n sets how many side by side.
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m pytest --cov --cov-report= $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m tests.support.coverage_summary
 
 properties: install ## Thousands of random projects and calls against the plain-Python calculation; DATABASES=n sets how many.
@@ -42,9 +44,10 @@ lint: install ## Style, types, import arrows, Dagster definitions.
 	@$(BIN)/lint-imports
 	@$(BIN)/crm-elt dagster check
 
-bench: install ## Measure ingest against an empty route, and working time against a bare LEAD(), each in one run.
+bench: install ## Measure ingest, working time and pages of orders, each against its target in one run.
 	@$(BIN)/python -m benchmarks.ingest $(ARGS)
 	@$(BIN)/python -m benchmarks.intervals
+	@$(BIN)/python -m benchmarks.live_orders
 
 lock: install ## Write requirements.lock anew from pyproject.toml.
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

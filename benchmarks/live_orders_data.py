@@ -41,8 +41,8 @@ select project_id, s::text, 'Status ' || s, ((s - 1) / 2 + 1)::text, s >= 15
 from config.projects, generate_series(1, 16) as s;
 """
 
-# Three years of orders. Open are one in twenty of all times, and the newest 15 %% of them: 20 %% together. Those are in any
-# of the first 14 statuses, the others are done; most have two events.
+# Three years of orders. Open are the newest 15 %% and one in 17 of the others: 20 %% together. Those are in any of the
+# first 14 statuses, the others are done; most have two events.
 _ORDERS = """
 set session_replication_role = replica;  -- the first build reads all: nothing to note
 
@@ -58,12 +58,14 @@ from generate_series(1, %(orders)s) as n
 cross join lateral (select abs(hashint8(n * 31::bigint)::bigint) as mix) as mixed;
 
 create temporary table moves on commit drop as
-select project_id, order_id, created_at, 1 as k, (mix %% 2 + 1)::text as status_id, created_at + interval '5 minutes' as at
+select project_id, order_id, created_at, 1 as k, (mix %% 2 + 1)::text as status_id,
+    created_at + interval '5 minutes' as at
 from made
 union all
 select project_id, order_id, created_at, 2,
     case when is_open then mix %% 14 + 1 else 15 + mix %% 2 end::text,
-    created_at + interval '5 minutes' + (now() - created_at) * (mix %% 1009 / 1009.0) * case when is_open then 1 else 0.1 end
+    created_at + interval '5 minutes'
+        + (now() - created_at) * (mix %% 1009 / 1009.0) * case when is_open then 1 else 0.1 end
 from made
 where not is_open or mix %% 4 > 0;
 
@@ -92,8 +94,8 @@ analyze core.order_status_events;
 _CHANGES = """
 insert into core.order_status_events
     (project_id, order_id, status_id, status_group_id, status_changed_at, order_created_at, source, dedup_key)
-select project_id, order_id, status_id, ((status_id::int - 1) / 2 + 1)::text, clock_timestamp(), order_created_at, 'webhook',
-    order_id || '/changed'
+select project_id, order_id, status_id, ((status_id::int - 1) / 2 + 1)::text, clock_timestamp(), order_created_at,
+    'webhook', order_id || '/changed/' || clock_timestamp()
 from (
     select project_id, order_id, order_created_at, (abs(hashtext(order_id)) %% 16 + 1)::text as status_id
     from core.orders

@@ -17,6 +17,8 @@ from commands.stack import Stack, open_stack
 commands = typer.Typer(help="Dagster's processes, one by one (`crm-elt up` runs them all).", no_args_is_help=True)
 
 WORKSPACE = Path(__file__).parent.parent / "workspace.yaml"
+_POOL_RECYCLE_SECONDS = 2
+"""The webserver keeps connections without asking whether they live: one from before an outage would answer 500."""
 WorkspaceOption = Annotated[Path, typer.Option(help="Where the code locations are.")]
 
 
@@ -44,11 +46,16 @@ def script(name: str) -> str:
 
 
 def webserver_command(host: str, port: int, workspace: Path = WORKSPACE) -> list[str]:
-    return [script("dagster-webserver"), "-w", str(workspace), "-h", host, "-p", str(port)]
+    command = _service("dagster-webserver", "-w", str(workspace), "-h", host, "-p", str(port))
+    return [*command, "--db-pool-recycle", str(_POOL_RECYCLE_SECONDS)]
 
 
 def daemon_command(workspace: Path = WORKSPACE) -> list[str]:
-    return [script("dagster-daemon"), "run", "-w", str(workspace)]
+    return _service("dagster-daemon", "run", "-w", str(workspace))
+
+
+def _service(program: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "orchestration.process", script(program), *arguments]
 
 
 @commands.command()
@@ -73,7 +80,7 @@ def code_location(
 ) -> None:
     """Serve the definitions to webserver and daemon over gRPC."""
     stack = open_stack()
-    command = [script("dagster"), "api", "grpc", "-m", "orchestration.definitions", "-h", host, "-p", str(port)]
+    command = _service("dagster", "api", "grpc", "-m", "orchestration.definitions", "-h", host, "-p", str(port))
     _become(command, variables_for(stack))
 
 

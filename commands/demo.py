@@ -16,7 +16,7 @@ import typer
 from commands.build import build_marts
 from commands.failures import CommandError
 from commands.figures import figures, print_figures
-from commands.output import JsonFlag, console, counted, print_json, progress_bar
+from commands.output import JsonFlag, console, counted, print_json, progress_bar, results_alone
 from commands.services import ingest_service, relay_service, serve, start_services
 from commands.stack import Stack, open_stack
 from commands.supervisor import Supervisor, require_free_ports, until_signal
@@ -54,7 +54,7 @@ def demo(
     environment = demo_environment(load_environment())
     server = embedded_server(environment)
     stopping = threading.Event()
-    with until_signal() as stop, demo_accounts(datetime.now(UTC)) as accounts:
+    with results_alone(as_json), until_signal() as stop, demo_accounts(datetime.now(UTC)) as accounts:
         supervisor = Supervisor(environment.home / "logs")
         try:
             if server.is_running():
@@ -139,10 +139,10 @@ async def _apply(stack: Stack, accounts: Sequence[DemoAccount]) -> None:
     for account in accounts:
         variables |= account.variables
     async with stack.pool() as pool, pool.connection() as connection:
-        result = await apply_settings(
+        await apply_settings(
             connection, stack.keyring, SETTINGS.read_text(), source=str(SETTINGS), environ=variables, actor="cli:demo"
         )
-    console.print(f"{len(result.changes)} settings applied to {len(accounts)} projects.")
+    console.print(f"Settings applied: {', '.join(account.project_id for account in accounts)}.")
 
 
 async def _pull(stack: Stack, accounts: Sequence[DemoAccount]) -> None:

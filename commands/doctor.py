@@ -13,7 +13,7 @@ import psycopg
 import typer
 
 from commands.failures import CommandError, sentence_of
-from commands.output import JsonFlag, console, print_json
+from commands.output import JsonFlag, console, counted, print_json
 from connectors.errors import ConnectorError
 from database import migrate
 from database.connection import Pool, open_pool
@@ -29,7 +29,6 @@ from sync.gateway import check_health
 from sync.logging_setup import configure_logging
 
 _MINIMUM_DISK_GIB = 2
-_MINIMUM_POSTGRESQL = 15
 _MAXIMUM_CLOCK_SECONDS = 5.0
 _MAXIMUM_BACKLOG_SECONDS = 60.0
 _MAXIMUM_SILENCE_SECONDS = 30.0
@@ -71,7 +70,7 @@ async def _checks() -> AsyncIterator[Check]:
     except ConfigurationError as error:
         yield Check("configuration", "failed", str(error))
         return
-    configure_logging(environment, default_level="warning")
+    configure_logging(environment, is_service=False)
     yield Check("configuration", "ok", f"state folder {environment.home}")
     yield _disk(environment)
     yield _ports(environment)
@@ -111,8 +110,10 @@ def _ports(environment: Environment) -> Check:
 async def _database_checks(pool: Pool) -> AsyncIterator[Check]:
     async with pool.connection() as connection:
         facts = await server.facts(connection)
-    state: Literal["ok", "failed"] = "ok" if facts.major_version >= _MINIMUM_POSTGRESQL else "failed"
-    yield Check("database", state, f"PostgreSQL {facts.version}" + ("" if state == "ok" else ": 15 or newer is needed"))
+    if facts.major_version >= migrate.OLDEST_POSTGRESQL:
+        yield Check("database", "ok", f"PostgreSQL {facts.version}")
+    else:
+        yield Check("database", "failed", f"PostgreSQL {facts.version}: {migrate.OLDEST_POSTGRESQL} or newer is needed")
     drift = abs((datetime.now(UTC) - facts.now).total_seconds())
     if drift > _MAXIMUM_CLOCK_SECONDS:
         yield Check("clock", "failed", f"{drift:.0f} s apart from the database's: synchronise both machines by NTP")
@@ -133,7 +134,7 @@ async def _project_checks(pool: Pool, environment: Environment) -> AsyncIterator
         try:
             for project in projects:
                 await credentials.load(connection, keyring, project.project_id)
-            yield Check("keys", "ok", f"credentials of {len(projects)} projects can be read")
+            yield Check("keys", "ok", f"credentials of {counted(len(projects), 'project')} can be read")
         except EncryptionError as error:
             yield Check("keys", "failed", str(error))
             return
@@ -170,8 +171,11 @@ def _freshness(environment: Environment) -> Check:
     except BuildError as error:
         return Check("freshness", "failed", str(error))
     if stale:
-        told = ", ".join(f"{source.name} {source.reason}" for source in stale)
-        return Check("freshness", "warning", f"{told}: look at Dagster's runs, or `crm-elt sync PROJECT`")
+        names: dict[str, list[str]] = {}
+        for source in stale:
+            names.setdefault(source.reason, []).append(source.name)
+        told = "; ".join(f"{reason}: {', '.join(of_it)}" for reason, of_it in names.items())
+        return Check("freshness", "warning", f"{told}; look at Dagster's runs, or run `crm-elt sync PROJECT`")
     return Check("freshness", "ok", "every source of the marts was written as recently as it should be")
 
 

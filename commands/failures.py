@@ -66,7 +66,10 @@ def exit_code_of(application: typer.Typer, arguments: Sequence[str], *, debug: b
 
 
 def sentence_of(error: BaseException) -> str:
-    """What went wrong and what to do, in a sentence."""
+    """What went wrong and what to do, in a sentence; several problems of a file as a sentence and a list."""
+    if isinstance(error, SettingsError) and len(error.problems) > 1:
+        heading = f"The settings have {len(error.problems)} problems; nothing was changed. Mend them and apply again:"
+        return "\n".join([heading, *(f"  - {problem}" for problem in error.problems)])
     if isinstance(error, _SENTENCES):
         return str(error)
     if isinstance(error, psycopg_pool.PoolTimeout | psycopg.OperationalError):

@@ -9,9 +9,9 @@ from commands.stack import Stack
 from database.repositories import figures as queries
 
 _TITLES = {
-    "orders_per_stage": "Orders per stage",
-    "working_time_per_stage": "Working time per stage (hours)",
-    "sla_per_stage": "SLA per stage",
+    "orders_per_stage": "Orders per stage now; urgent, ok, near and over their SLA: of the open ones",
+    "working_time_per_stage": "Working time per stage (hours), of orders that have left it",
+    "sla_per_stage": "SLA per stage, of orders that have left it",
     "cycle_times": "Cycle times (hours)",
     "integration_statistics": "Integration statistics",
 }

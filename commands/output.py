@@ -31,6 +31,16 @@ def print_json(value: Any) -> None:
     sys.stdout.write(msgspec.json.format(_encoder.encode(value), indent=2).decode() + "\n")
 
 
+@contextmanager
+def results_alone(as_json: bool) -> Iterator[None]:
+    """With `as_json`, what a command says on its way goes to stderr, so that stdout holds the result alone."""
+    console.stderr = as_json
+    try:
+        yield
+    finally:
+        console.stderr = False
+
+
 def counted(number: int, noun: str) -> str:
     """ "1 model", "2 models"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
@@ -63,7 +73,7 @@ def _text(value: object) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
+    return f"{value:%Y-%m-%d %H:%M:%S %Z}".rstrip() if isinstance(value, datetime) else str(value)
 
 
 class Bar(Protocol):
@@ -83,14 +93,14 @@ class _TerminalBar:
 
 
 class _PlainLines:
-    """Elsewhere than on a terminal: a line at each new tenth of the work, or each thousand things."""
+    """Elsewhere than on a terminal: a line at each new tenth of each part of the work, or each thousand things."""
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._step = -1
+        self._step: tuple[int | None, int] | None = None
 
     def update(self, done: int, total: int | None = None, note: str = "") -> None:
-        step = done * 10 // total if total else done // 1000
+        step = (total, done * 10 // total if total else done // 1000)  # another total: the next part of the work
         if step != self._step:
             self._step = step
             notes.print(f"{self._title}: {done}{f' of {total}' if total else ''} {note}".rstrip(), markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -134,7 +135,7 @@ def child_environment(stack: Stack) -> dict[str, str]:
     """Variables for child processes. The address of the database goes by the environment, never by the command line."""
     variables = {"DATABASE_URL": stack.url, "CRM_ELT_HOME": str(stack.environment.home), "PYTHONUNBUFFERED": "1"}
     root = str(Path(__file__).parent.parent)
-    variables["PYTHONPATH"] = root
+    variables["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return variables
 
 

@@ -43,7 +43,7 @@ def open_stack(*, environment: Environment | None = None, is_service: bool = Fal
     commands show their results themselves. Raises CommandError if the database is behind.
     """
     environment = environment or load_environment()
-    configure_logging(environment, default_level="info" if is_service else "warning")
+    configure_logging(environment, is_service=is_service)
     url = ensure_url(environment)
     found = migrate.current(url)
     if found != migrate.head():

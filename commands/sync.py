@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +12,11 @@ from commands.failures import CommandError
 from commands.output import JsonFlag, ProjectArgument, console, print_json, print_rows, progress_bar
 from commands.stack import Stack, require_project, run
 from sync import normalise, process, pull, replay, requests
+from sync.since import read_since, read_time
 
-SinceOption = Annotated[str | None, typer.Option(help="ISO 8601; without an offset: UTC.")]
+SinceOption = Annotated[
+    str | None, typer.Option(help="Day or time, ISO 8601; without an offset it is in the project's zone.")
+]
 
 
 def add_to(application: typer.Typer) -> None:
@@ -32,11 +36,14 @@ def sync_(
     """Pull a project's CRM now: what is new, or one object, or everything."""
     if id_ is not None and entity is None:
         raise CommandError("--id needs --entity: for example `--entity orders --id 501`.", 2)
-    start = parse_time(since, "--since")
+    if id_ is not None and (since is not None or full):
+        raise CommandError("--id reads one object whole: leave out --since and --full.", 2)
+    _time(since, "--since", "UTC")  # told at once, before anything is started
 
     async def work(stack: Stack) -> list[dict[str, Any]]:
         async with stack.pool() as pool:
-            await require_project(pool, project)
+            row = await require_project(pool, project)
+            start = _time(since, "--since", row.timezone, read_since)
             if id_ is not None and entity is not None:
                 return [await requests.read_now(pool, stack.keyring, project, entity, id_)]
             with progress_bar(f"Pulling {project}", quiet=as_json) as bar:
@@ -77,16 +84,20 @@ def process_(as_json: JsonFlag = False) -> None:
 
 def replay_(
     project: ProjectArgument,
-    since: Annotated[str | None, typer.Option("--from", help="ISO 8601: only what arrived from then on.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="ISO 8601: only what arrived before.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="Only what arrived from then on; as --since of `sync`.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Only what arrived before.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Rebuild a project's canonical records from what is kept in raw alone."""
-    start, end = parse_time(since, "--from"), parse_time(until, "--to")
+    for text, option in ((since, "--from"), (until, "--to")):
+        _time(text, option, "UTC")  # told at once, before anything is started
 
     async def work(stack: Stack) -> replay.ReplayResult:
         async with stack.pool() as pool:
-            await require_project(pool, project)
+            row = await require_project(pool, project)
+            start, end = _time(since, "--from", row.timezone), _time(until, "--to", row.timezone)
             with progress_bar(f"Replaying {project}", quiet=as_json) as bar:
                 return await replay.replay_project(
                     pool, project, since=start, until=end, progress=lambda done, total: bar.update(done, total)
@@ -99,12 +110,10 @@ def replay_(
         console.print(f"{result.rows} raw rows replayed, {result.events} status events, {result.failed} failed.")
 
 
-def parse_time(text: str | None, option: str) -> datetime | None:
-    """An ISO 8601 time; naive is UTC. Raises CommandError naming the option."""
-    if text is None:
-        return None
+def _time(
+    text: str | None, option: str, timezone: str, read: Callable[[str, str], datetime] = read_time
+) -> datetime | None:
     try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        raise CommandError(f'{option}: expected a time such as "2026-01-31T09:00", got {text!r}.', 2) from None
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+        return None if text is None else read(text, timezone)
+    except ValueError as error:
+        raise CommandError(f"{option}: {error}.", 2) from None

@@ -282,6 +282,11 @@ class HttpSession:
                     response = await self._client.request(method, url, content=content, headers=headers)
             except (TimeoutError, httpx.TimeoutException):
                 raise RetryError(self.scrub(f"{name}: no answer within {self._timeout:g} s")) from None
+            except httpx.ConnectError as error:
+                where = urlsplit(url).netloc
+                raise RetryError(
+                    self.scrub(f"{name}: {where} cannot be reached ({error}): check base_url and the network")
+                ) from None
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
                 # Not chained: an httpx error carries the request, headers and all.
                 raise RetryError(self.scrub(f"{name}: {type(error).__name__}: {error}")) from None

@@ -63,7 +63,12 @@ class EmbeddedServer:
 
     def start(self) -> None:
         """Create the data folder if there is none, and start the server unless it runs. Safe side by side."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"{self.home} cannot be made a folder ({error.strerror}): set CRM_ELT_HOME to another place."
+            ) from None
         with self._lock():
             self._check_version()
             if not (self.data / "PG_VERSION").exists():

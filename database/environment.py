@@ -43,7 +43,7 @@ class Environment(BaseSettings):
     docs_port: Port = 8081
     """Where `crm-elt up` serves the dbt docs."""
     log_format: Literal["auto", "console", "json"] = "auto"
-    """auto: console on a terminal, else JSON lines."""
+    """auto: JSON lines for services off a terminal, else console."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     ingest_group_limit: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Most webhooks that share one commit."""

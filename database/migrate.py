@@ -9,12 +9,31 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from database.environment import ConfigurationError
+
+OLDEST_POSTGRESQL = 18
+"""Models of the marts cast the bytes of an instant to a number, which older servers cannot."""
+
 _FOLDER = Path(__file__).parent / "migrations"
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database up to a revision. Concurrent callers wait for each other."""
+    """Bring the database up to a revision. Concurrent callers wait for each other.
+
+    Raises ConfigurationError if the server is too old, psycopg.OperationalError if it is away.
+    """
+    with psycopg.connect(url, connect_timeout=5) as connection:
+        check_version(connection.info.server_version)
     command.upgrade(_config(url), revision)
+
+
+def check_version(number: int) -> None:
+    """Refuse a server that is too old; `number` is PostgreSQL's own, 180001 for 18.1. Raises ConfigurationError."""
+    if number // 10_000 < OLDEST_POSTGRESQL:
+        raise ConfigurationError(
+            f"DATABASE_URL leads to PostgreSQL {number // 10_000}, and crm-elt needs {OLDEST_POSTGRESQL} or newer: "
+            "upgrade that server, or use another."
+        )
 
 
 def downgrade(url: str, revision: str) -> None:

@@ -67,6 +67,7 @@ class ProjectDirectory:
         self._entries: dict[str, _Entry] = {}
         self._read_at = float("-inf")
         self._failed_at = float("-inf")
+        self._away_since: float | None = None
         self._reading: asyncio.Task[None] | None = None
         self._time = clock
 
@@ -137,13 +138,18 @@ class ProjectDirectory:
                 settings = await self._load()
         except Exception as error:  # noqa: BLE001 - the last known settings stay
             self._failed_at = self._time()
-            log.warning("project_settings_not_read", kind=type(error).__name__)
+            if self._away_since is None:  # once per outage, however many attempts it takes
+                self._away_since = started
+                log.warning("project_settings_not_read", kind=type(error).__name__)
             return
         finally:
             self._reading = None
         old = self._entries
         self._entries = {row.project_id: _kept(old.get(row.project_id), row) for row in settings}
         self._read_at = started  # what was committed later may be missing
+        if self._away_since is not None:
+            log.info("project_settings_read_again", away_seconds=round(self._time() - self._away_since, 1))
+            self._away_since = None
 
     def _open(self, settings: WebhookSettings) -> Project | None:
         try:

@@ -177,7 +177,7 @@ def _number(text: str) -> int:
 
 
 def _too_large() -> ProblemError:
-    return ProblemError(413, "too_large", f"A webhook may have at most {BODY_LIMIT} bytes.", close=True)
+    return ProblemError(413, "too_large", f"A webhook may have at most {BODY_LIMIT:,} bytes.", close=True)
 
 
 async def _drain(receive: Receive) -> None:

@@ -19,19 +19,29 @@ def _logger(*_: object) -> structlog.PrintLogger:
     return structlog.PrintLogger(sys.stderr)
 
 
-def configure_logging(environment: Environment, *, default_level: str = "info") -> None:
-    """Set up structlog on stderr; `default_level` holds where CRM_ELT_LOG_LEVEL is not set."""
+def configure_logging(environment: Environment, *, is_service: bool = True) -> None:
+    """Set up structlog on stderr.
+
+    A service tells what it does, in JSON lines off a terminal. Other commands show their results themselves, and
+    somebody reads what else they say: warnings alone, unless CRM_ELT_LOG_LEVEL is set, and readable everywhere.
+    """
+    default_level = "info" if is_service else "warning"
     level = environment.log_level if "log_level" in environment.model_fields_set else default_level
     # The pool reports each failed attempt to connect; who waits for the database says so once.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
-    console = environment.log_format == "console" or (environment.log_format == "auto" and sys.stderr.isatty())
+    is_terminal = sys.stderr.isatty()
+    console = environment.log_format == "console" or (
+        environment.log_format == "auto" and (is_terminal or not is_service)
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.StackInfoRenderer(),
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if console else _traceback,
+            structlog.dev.ConsoleRenderer(colors=is_terminal, exception_formatter=structlog.dev.plain_traceback)
+            if console
+            else _traceback,
             *(() if console else (structlog.processors.JSONRenderer(ensure_ascii=False),)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

@@ -1,4 +1,4 @@
-"""The fast lane: one process that LISTENs and brings what lands into core within a second.
+"""The fast lane: one process that LISTENs, brings what lands into core within a second, and keeps the order table up.
 
 Every loop also polls, because a notification may be missed while a connection is down. Nothing is kept in memory that
 is not in the database, so the process may be killed at any time, and several may run side by side.
@@ -23,6 +23,7 @@ from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
 from database.repositories import heartbeats, queue
 from database.repositories import requests as request_rows
+from sync.live import fold_waiting
 from sync.normalise import drain
 from sync.projects import Lookup
 from sync.requests import run_claimed
@@ -31,6 +32,8 @@ POLL_SECONDS = 2.0
 BUSY_SECONDS = 0.1
 """Until a project is tried again that somebody else was writing."""
 BEAT_SECONDS = 5.0
+FOLD_SECONDS = 1.0
+"""Least time between foldings: what waits is right meanwhile, only slower to read."""
 FAILURE_SECONDS = (0.5, 30.0)
 """First and longest wait of a project whose rows cannot be written."""
 RECONNECT_SECONDS = (0.2, 5.0)
@@ -85,6 +88,7 @@ class _Relay:
     has_worked: bool = False
     raw_wake: asyncio.Event = field(default_factory=asyncio.Event)
     request_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    fold_wake: asyncio.Event = field(default_factory=asyncio.Event)
     draining: set[str] = field(default_factory=set)
     failures: Counter[str] = field(default_factory=Counter)
     running: Counter[str] = field(default_factory=Counter)
@@ -92,9 +96,10 @@ class _Relay:
     rows: int = 0
     events: int = 0
     requests: int = 0
+    folded: int = 0
 
     async def run(self, *, was_away: bool) -> None:
-        pool_size = MAX_DRAINS + 2 * MAX_REQUESTS + 3
+        pool_size = MAX_DRAINS + 2 * MAX_REQUESTS + 4
         async with open_pool(self.url, max_size=pool_size, wait_seconds=5.0, application="crm-elt relay") as pool:
             async with pool.connection() as connection:
                 await heartbeats.beat(connection, "relay", self.instance, {})
@@ -104,6 +109,7 @@ class _Relay:
                 tasks.create_task(self._listen())
                 tasks.create_task(self._drain_loop(pool))
                 tasks.create_task(self._request_loop(pool))
+                tasks.create_task(self._fold_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
             async with pool.connection() as connection:
                 await heartbeats.stop(connection, "relay", self.instance)
@@ -139,6 +145,7 @@ class _Relay:
     def _wake(self) -> None:
         self.raw_wake.set()
         self.request_wake.set()
+        self.fold_wake.set()
 
     async def _drain_loop(self, pool: Pool) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -160,6 +167,7 @@ class _Relay:
             self.rows += result.rows
             self.events += result.events
             self.failures.pop(project_id, None)
+            self.fold_wake.set()
             if result.busy:
                 pause = BUSY_SECONDS
         except psycopg.OperationalError as error:
@@ -179,6 +187,28 @@ class _Relay:
         first, longest = FAILURE_SECONDS
         pause = min(longest, first * 2.0 ** (self.failures[project_id] - 1))
         _log.error("drain_failed", project_id=project_id, exc_info=error, next_try_seconds=pause)
+        return pause
+
+    async def _fold_loop(self, pool: Pool) -> None:
+        """Orders written by anybody: the wake-ups are of our own drains, and of polling."""
+        pause = FOLD_SECONDS
+        while await self._woken(self.fold_wake):
+            try:
+                self.folded += await fold_waiting(pool, stop=self.stop.is_set)
+                pause = FOLD_SECONDS
+            except psycopg.OperationalError as error:
+                if error.sqlstate is None or error.sqlstate.startswith(("08", "57")):
+                    raise  # the database is away: start anew
+                pause = self._fold_failed(pause, error)
+            except psycopg.Error as error:
+                pause = self._fold_failed(pause, error)  # the next build shows what was not folded
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), pause)
+
+    @staticmethod
+    def _fold_failed(pause: float, error: psycopg.Error) -> float:
+        pause = min(pause * 2, FAILURE_SECONDS[1])
+        _log.error("fold_failed", exc_info=error, next_try_seconds=pause)
         return pause
 
     async def _request_loop(self, pool: Pool) -> None:
@@ -225,7 +255,10 @@ class _Relay:
     async def _beat_loop(self, pool: Pool) -> None:
         while not self.stop.is_set():
             async with pool.connection() as connection:
-                details = {"rows": self.rows, "events": self.events, "requests": self.requests, "pid": os.getpid()}
+                details = {
+                    "rows": self.rows, "events": self.events, "requests": self.requests, "folded": self.folded,
+                    "pid": os.getpid(),
+                }  # fmt: skip
                 await heartbeats.beat(connection, "relay", self.instance, details)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), BEAT_SECONDS)

@@ -26,7 +26,7 @@ from sync import projects
 from sync.gateway import ProjectAccount, open_account, open_session
 from sync.normalise import drain
 from sync.projects import Lookup
-from sync.pull import disable, pull_project
+from sync.pull import PullResult, disable, pull_project
 
 RETRY_SECONDS = (2.0, 10.0, 60.0, 120.0, 240.0, 480.0)
 """Waits between attempts; a failure after the last one is final."""
@@ -195,7 +195,7 @@ async def _run(pool: Pool, keyring: Keyring, connection: Connection, request: Re
                 trigger="manual",
                 lookup=lookup,
             )
-            result = {"streams": [stream.as_row() for stream in pulled.streams], "applied": pulled.applied.as_row()}
+            result = await _brought(connection, pulled)
             if pulled.streams and all(stream.state == "busy" for stream in pulled.streams):
                 waits = await rows.postpone(connection, request, BUSY_SECONDS, counts=False)
                 return _result(request, "queued" if waits else "cancelled", result)
@@ -272,13 +272,41 @@ async def _reread(
             if isinstance(error, ConfigError):
                 await disable(connection, project_id, error)
             raise
-        await _land(connection, account, stream, crm_id, error, trigger, elapsed)
-        result: dict[str, Any] = {"is_deleted": True}
+        answer: RawRecord | ConnectorError = error
     else:
-        counts = await _land(connection, account, stream, crm_id, record, trigger, time.monotonic() - began)
-        result = {"new": counts.new, "changed": counts.changed, "unchanged": counts.unchanged}
-    applied = await drain(pool, project_id, wait=True, lookup=lookup)
-    return {**result, "events": applied.events, "failed": applied.failed}
+        answer = record
+        elapsed = time.monotonic() - began
+    # What others had waiting is applied along with it, or somebody else applies all of it: so this object's own are
+    # counted in core and among the dead letters, not as what the drain did.
+    before = await _events_read(connection, project_id, stream, crm_id)
+    run_id, counts = await _land(connection, account, stream, crm_id, answer, trigger, elapsed)
+    await drain(pool, project_id, wait=True, lookup=lookup)
+    result: dict[str, Any] = (
+        {"is_deleted": True}
+        if isinstance(answer, ConnectorError)
+        else {"new": counts.new, "changed": counts.changed, "unchanged": counts.unchanged}
+    )
+    return {
+        **result,
+        "events": await _events_read(connection, project_id, stream, crm_id) - before,
+        "failed": await dead_letters.count_open_of_runs(connection, project_id, [run_id]),
+    }
+
+
+async def _brought(connection: Connection, pulled: PullResult) -> dict[str, Any]:
+    """What a pull has brought, without what others had waiting in the queue that it emptied."""
+    run_ids = [stream.run_id for stream in pulled.streams if stream.run_id is not None]
+    return {
+        "streams": [stream.as_row() for stream in pulled.streams],
+        "applied": {
+            "rows": sum(stream.counts.new + stream.counts.changed for stream in pulled.streams),
+            "failed": await dead_letters.count_open_of_runs(connection, pulled.project_id, run_ids),
+        },
+    }
+
+
+async def _events_read(connection: Connection, project_id: str, stream: str, crm_id: str) -> int:
+    return await core.count_events(connection, project_id, crm_id, "reread") if stream == "orders" else 0
 
 
 async def _note_failure(
@@ -308,8 +336,8 @@ async def _land(
     answer: RawRecord | ConnectorError,
     trigger: str,
     elapsed: float,
-) -> Counts:
-    """Store what the CRM answered, with its run, in one transaction."""
+) -> tuple[int, Counts]:
+    """Store what the CRM answered, with its run, in one transaction; the run's id and counts."""
     project_id = account.project_id
     counts = Counts(pages=1, seen=1)
     async with connection.transaction():
@@ -334,7 +362,7 @@ async def _land(
             )
             counts.new, counts.changed, counts.unchanged = landed.new, landed.changed, landed.unchanged
         await runs.finish(connection, project_id, run_id, counts)
-    return counts
+    return run_id, counts
 
 
 def _result(

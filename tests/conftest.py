@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from database.embedded import EmbeddedServer
 from database.encryption import Keyring, new_key
 from database.environment import Environment
 
+pytest_plugins = ["tests.support.child_coverage", "tests.support.distribution"]
+
 _TEMPLATE = "template_migrated"
 _numbers = itertools.count(1)
 
@@ -26,6 +29,15 @@ def _logging_as_it_was() -> Iterator[None]:
     """A test that runs a command sets up logging for the whole process."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    """Dagster gives SIGTERM the handler of SIGINT, which a shell's background job ignores, as do its children then."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if signal.getsignal(signal.SIGTERM) is not before:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import unquote_plus
 
@@ -210,41 +211,34 @@ def _buyer_of_order(buyer: Fields, context: MappingContext, updated_at: datetime
     customer_id = buyer.id("id")
     if customer_id is None:
         return None
-    # Texts here, lists in /buyer; both are taken.
-    phones, emails = buyer.texts("phone"), buyer.texts("email")
-    readable = tuple(_phone(phone, context) or phone for phone in phones)
-    return Customer(
-        customer_id=customer_id,
-        full_name=buyer.text("full_name"),
-        phone_e164=_first_phone(phones, context),
-        phones=readable,
-        email=emails[0] if emails else None,
-        emails=emails,
-        company_id=buyer.id("company_id"),
-        manager_id=buyer.id("manager_id"),
-        source_updated_at=updated_at,
-        is_complete=False,
-    )
+    return replace(_customer(buyer, customer_id, context), source_updated_at=updated_at, is_complete=False)
 
 
 def map_customer(batch: Batch, row: Fields, customer_id: str, context: MappingContext) -> None:
-    phones, emails = row.texts("phone"), row.texts("email")
     batch.customers.append(
-        Customer(
-            customer_id=customer_id,
-            full_name=row.text("full_name"),
-            phone_e164=_first_phone(phones, context),
-            phones=tuple(_phone(phone, context) or phone for phone in phones),
-            email=emails[0] if emails else None,
-            emails=emails,
-            company_id=row.id("company_id"),
-            manager_id=row.id("manager_id"),
+        replace(
+            _customer(row, customer_id, context),
             birthday=row.date("birthday"),
             note=row.text("note"),
             is_deleted=row.time("deleted_at") is not None,
             source_created_at=row.time("created_at"),
             source_updated_at=row.time("updated_at"),
         )
+    )
+
+
+def _customer(row: Fields, customer_id: str, context: MappingContext) -> Customer:
+    """What /buyer and the buyer of an order tell alike; phone and email are lists in the one and texts in the other."""
+    phones, emails = row.texts("phone"), row.texts("email")
+    return Customer(
+        customer_id=customer_id,
+        full_name=row.text("full_name"),
+        phone_e164=_first_phone(phones, context),
+        phones=tuple(_phone(phone, context) or phone for phone in phones),
+        email=emails[0] if emails else None,
+        emails=emails,
+        company_id=row.id("company_id"),
+        manager_id=row.id("manager_id"),
     )
 
 
@@ -312,9 +306,7 @@ def read_stock(row: Fields, offer_id: str, stock_name: str, reserve_name: str) -
     """None, with a note, unless both quantities are there: a guess would overwrite what is known."""
     in_stock, in_reserve = row.quantity(stock_name), row.quantity(reserve_name)
     if in_stock is None or in_reserve is None:
-        for name in (stock_name, reserve_name):
-            if row.data.get(name) is None:
-                row.notes.append(f"{row.at(name)}: missing")
+        row.note_missing(stock_name, reserve_name)
         return None
     return Stock(offer_id, in_stock, in_reserve, row.text("sku", INDEXED_LENGTH))
 
@@ -322,8 +314,7 @@ def read_stock(row: Fields, offer_id: str, stock_name: str, reserve_name: str) -
 def _item(line: Fields) -> OrderItem | None:
     quantity = line.quantity("quantity")
     if quantity is None:
-        if line.data.get("quantity") is None:
-            line.notes.append(f"{line.at('quantity')}: missing")
+        line.note_missing("quantity")
         return None
     offer = line.child("offer")
     sku = line.text("sku")
@@ -355,9 +346,7 @@ def _properties(row: Fields) -> tuple[object, ...]:
 def _payment(entry: Fields, order_id: str) -> Payment | None:
     payment_id, amount, status = entry.id("id"), entry.money("amount"), entry.text("status")
     if payment_id is None or amount is None or status is None:
-        for name in ("id", "amount", "status"):
-            if entry.data.get(name) in (None, ""):
-                entry.notes.append(f"{entry.at(name)}: missing")
+        entry.note_missing("id", "amount", "status")
         return None
     return Payment(
         payment_id=payment_id,

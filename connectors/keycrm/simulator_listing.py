@@ -18,7 +18,7 @@ from fastapi import Request, Response
 
 from connectors.keycrm.simulator_bodies import Includes, read_includes
 from connectors.keycrm.simulator_records import Query, Record, Table
-from connectors.keycrm.simulator_values import JSON, ApiError, Errors, read_id, read_stamp
+from connectors.keycrm.simulator_values import JSON, ApiError, Errors, digits, read_id, read_stamp
 
 if TYPE_CHECKING:
     from connectors.keycrm.simulator_state import SimulatorState
@@ -146,6 +146,32 @@ def truth(asked: Asked, name: str, value: Callable[[R], Any]) -> list[Test[R]]:
         return []
     is_wanted = text in {"1", "true"}
     return [lambda record: bool(value(record)) == is_wanted]
+
+
+def contact(asked: Asked, values: Callable[[R, str], Sequence[str]]) -> list[Test[R]]:
+    """The tests of the filters by a buyer's phones and emails; `values` gives a record's own, by `phone` or `email`."""
+    tests: list[Test[R]] = []
+    for kind, key in (("phone", digits), ("email", str.lower)):
+        if (asked_for := asked.values(f"buyer_{kind}")) is not None:
+            tests.append(_shares(kind, key, frozenset(map(key, asked_for)), values))
+    return tests
+
+
+def _shares(
+    kind: str, key: Callable[[str], str], wanted: frozenset[str], values: Callable[[R, str], Sequence[str]]
+) -> Test[R]:
+    return lambda record: not wanted.isdisjoint(map(key, values(record, kind)))
+
+
+def read_windows(asked: Asked, *filters: tuple[str, str]) -> tuple[tuple[str, str, str] | None, list[Test[Record]]]:
+    """Of (filter, column): the window of the first that is given, and the tests of the others. Raises ApiError 422."""
+    given = [(by, ends) for name, by in filters if (ends := read_between(asked, name)) is not None]
+    tests = [_within(by, ends) for by, ends in given[1:]]
+    return (None if not given else (given[0][0], *given[0][1])), tests
+
+
+def _within(by: str, ends: tuple[str, str]) -> Test[Record]:
+    return lambda record: ends[0] <= record.fields[by] <= ends[1]
 
 
 def read_sort(asked: Asked, allowed: Sequence[str], default: str) -> str:

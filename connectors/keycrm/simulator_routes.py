@@ -19,13 +19,14 @@ from connectors.keycrm.simulator_listing import (
     Test,
     account,
     answer,
+    contact,
     find,
     list_page,
     member,
-    read_between,
     read_body,
     read_query,
     read_sort,
+    read_windows,
 )
 from connectors.keycrm.simulator_records import Buyer, Record
 from connectors.keycrm.simulator_state import SimulatorState
@@ -33,7 +34,6 @@ from connectors.keycrm.simulator_values import (
     JSON,
     ApiError,
     Errors,
-    digits,
     read_id,
     read_number,
     read_rows,
@@ -41,6 +41,8 @@ from connectors.keycrm.simulator_values import (
 )
 
 router = APIRouter()
+
+_WINDOWS = (("updated_between", "updated_at"), ("created_between", "created_at"))
 
 DICTIONARY_PATHS = {
     "status": "statuses",
@@ -102,21 +104,12 @@ async def list_custom_fields(request: Request) -> Response:
 async def list_buyers(request: Request) -> Response:
     state = account(request)
     asked = read_query(state, request.scope["query_string"])
-    tests: list[Test[Buyer]] = [*member(asked, "buyer_id", lambda buyer: buyer.fields["id"])]
-    if (phones := asked.values("buyer_phone")) is not None:
-        wanted = frozenset(map(digits, phones))
-        tests.append(lambda buyer: not wanted.isdisjoint(map(digits, buyer.fields["phone"])))
-    if (emails := asked.values("buyer_email")) is not None:
-        lowered = frozenset(map(str.lower, emails))
-        tests.append(lambda buyer: not lowered.isdisjoint(map(str.lower, buyer.fields["email"])))
-    window = None
-    if (created := read_between(asked, "created_between")) is not None:
-        window = ("created_at", *created)
-    if (updated := read_between(asked, "updated_between")) is not None:
-        if window is not None:
-            low, high = window[1:]
-            tests.append(lambda buyer: low <= buyer.fields["created_at"] <= high)
-        window = ("updated_at", *updated)
+    window, others = read_windows(asked, *_WINDOWS)
+    tests: list[Test[Buyer]] = [
+        *member(asked, "buyer_id", lambda buyer: buyer.fields["id"]),
+        *contact(asked, lambda buyer, kind: buyer.fields[kind]),
+        *others,
+    ]
 
     def body(buyer: Buyer, includes: Includes) -> JSON:
         return buyer_body(state, buyer, includes)
@@ -226,10 +219,8 @@ async def list_leads(request: Request) -> Response:
         *member(asked, "pipeline_id", lambda lead: lead.fields["pipeline_id"]),
         *member(asked, "status_id", lambda lead: lead.fields["status_id"]),
     ]
-    window = None
-    for name, by in (("created_between", "created_at"), ("updated_between", "updated_at")):
-        if (ends := read_between(asked, name)) is not None:
-            window = (by, *ends)
+    window, others = read_windows(asked, *_WINDOWS)
+    tests += others
 
     def body(lead: Record, includes: Includes) -> JSON:
         return lead_body(state, lead, includes)

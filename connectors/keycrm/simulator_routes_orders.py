@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -11,12 +12,14 @@ from connectors.keycrm.simulator_listing import (
     Test,
     account,
     answer,
+    contact,
     find,
     list_page,
     member,
     read_between,
     read_body,
     read_query,
+    read_windows,
     truth,
 )
 from connectors.keycrm.simulator_order_forms import (
@@ -34,7 +37,6 @@ from connectors.keycrm.simulator_values import (
     JSON,
     ApiError,
     Errors,
-    digits,
     read_id,
     read_number,
     read_rows,
@@ -56,25 +58,14 @@ async def list_orders(request: Request) -> Response:
         *member(asked, "source_uuid", lambda order: order.fields["source_uuid"]),
         *member(asked, "payment_status", lambda order: order.fields["payment_status"]),
         *truth(asked, "has_tracking_code", _tracking_code),
+        *contact(asked, partial(_contacts, state)),
     ]
-    if (phones := asked.values("buyer_phone")) is not None:
-        wanted = frozenset(map(digits, phones))
-        tests.append(lambda order: not wanted.isdisjoint(map(digits, _contacts(state, order, "phone"))))
-    if (emails := asked.values("buyer_email")) is not None:
-        lowered = frozenset(map(str.lower, emails))
-        tests.append(lambda order: not lowered.isdisjoint(map(str.lower, _contacts(state, order, "email"))))
     if (days := read_between(asked, "shipping_between")) is not None:
         first, last = days[0][:10], days[1][:10]
         tests.append(lambda order: first <= (order.shipping["shipping_date_actual"] or "") <= last)
-    window = None
     # created_between selects by ordered_at: the specification says so.
-    for name, by in (("updated_between", "updated_at"), ("created_between", "ordered_at")):
-        if (ends := read_between(asked, name)) is None:
-            continue
-        if window is None:
-            window = (by, *ends)
-        else:
-            tests.append(_within(by, ends))
+    window, others = read_windows(asked, ("updated_between", "updated_at"), ("created_between", "ordered_at"))
+    tests += others
     has_changed_at = request.scope.get("fault") != "no_status_changed_at"
 
     def body(order: Order, includes: Includes) -> JSON:
@@ -96,10 +87,6 @@ async def list_orders(request: Request) -> Response:
 
 def _tracking_code(order: Order) -> Any:
     return order.shipping["tracking_code"]
-
-
-def _within(by: str, ends: tuple[str, str]) -> Test[Order]:
-    return lambda order: ends[0] <= order.fields[by] <= ends[1]
 
 
 def _contacts(state: SimulatorState, order: Order, kind: str) -> list[str]:

@@ -156,8 +156,7 @@ def _map_order(
         if event is not None:
             batch.status_events.append(event)
         elif order.status_id is None:
-            if row.data.get("status_id") in (None, ""):
-                row.notes.append(f"{row.at('status_id')}: missing")
+            row.note_missing("status_id")
         elif row.data.get("status_changed_at") in (None, ""):
             row.notes.append(f"{row.at('status_changed_at')}: the event has no usable time")
     add_problems(batch, row.notes, "orders", order_id)
@@ -200,8 +199,7 @@ def _map_stocks(batch: Batch, rows: list[Any]) -> None:
         row = Fields(item, f"[{index}]", notes)
         offer_id = row.id("offer_id")
         if offer_id is None:
-            if item.get("offer_id") in (None, ""):
-                notes.append(f"[{index}].offer_id: missing")
+            row.note_missing("offer_id")
             continue
         stock = read_stock(row, offer_id, "in_stock", "in_reserve")
         if stock is not None:

@@ -48,6 +48,10 @@ class Fields:
         got = f"{value[:40]!r}" if shown and isinstance(value, str) else kind(value)
         self.notes.append(f"{self.at(name)}: expected {expected}, got {got}")
 
+    def note_missing(self, *names: str) -> None:
+        """Note those of these fields that are not there: null, absent or empty."""
+        self.notes += [f"{self.at(name)}: missing" for name in names if self.data.get(name) in (None, "")]
+
     def at(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
 

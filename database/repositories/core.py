@@ -324,6 +324,19 @@ async def events_of(connection: Connection, project_id: str, order_ids: Collecti
     return events
 
 
+async def count_events(connection: Connection, project_id: str, order_id: str, source: str) -> int:
+    """How many status events of an order came from this source: webhook, pull, reread or history."""
+    cursor = await connection.execute(
+        """
+        select count(*) as count from core.order_status_events where project_id = %s and order_id = %s and source = %s
+        """,
+        [project_id, order_id, source],
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row["count"])
+
+
 async def source_currencies(connection: Connection, project_id: str) -> dict[str, str]:
     """Currency by source id, where the CRM tells it."""
     cursor = await connection.execute(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from database.connection import Connection
 from database.repositories.words import ErrorWord
+
+_REASONS_LENGTH = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +43,7 @@ async def open_many(
 
     `also_discarded` false: what a person has discarded stays closed.
     """
-    unique: dict[tuple[str, int | None, str | None, str | None], Letter] = {}
-    for letter in letters:
-        key = (letter.source, letter.raw_id, letter.stream, letter.crm_id)
-        known = unique.get(key)
-        if known is None:
-            unique[key] = letter
-        elif letter.reason not in known.reason:
-            unique[key] = _joined(known, letter)
-    if not unique:
+    if not letters:
         return
     await connection.execute(
         """
@@ -73,7 +67,7 @@ async def open_many(
         """,
         {
             "project": project_id,
-            "letters": msgspec.json.encode(list(unique.values())).decode(),
+            "letters": msgspec.json.encode(_joined(letters)).decode(),
             "also_discarded": also_discarded,
         },
     )
@@ -177,6 +171,23 @@ async def count_open(connection: Connection, ids: Sequence[int]) -> int:
     return int(row["count"])
 
 
+async def count_open_of_runs(connection: Connection, project_id: str, run_ids: Sequence[int]) -> int:
+    """How many records that these runs landed have not, or not whole, been applied."""
+    cursor = await connection.execute(
+        """
+        select count(distinct record_id) as count
+        from sync.dead_letters as d
+        join raw.api_records as a on a.project_id = d.project_id and a.record_id = d.raw_id
+        where d.project_id = %s and d.state = 'open' and d.direction = 'inbound' and d.source = 'api'
+            and a.run_id = any(%s)
+        """,
+        [project_id, list(run_ids)],
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row["count"])
+
+
 async def discard(connection: Connection, *, ids: Sequence[int] | None, project_id: str | None, by: str) -> int:
     """Close open letters without applying them. Returns how many."""
     cursor = await connection.execute(
@@ -192,13 +203,15 @@ async def discard(connection: Connection, *, ids: Sequence[int] | None, project_
     return cursor.rowcount
 
 
-def _joined(first: Letter, second: Letter) -> Letter:
-    return Letter(
-        source=first.source,
-        error_word=first.error_word,
-        reason=f"{first.reason} {second.reason}"[:2000],
-        raw_id=first.raw_id,
-        stream=first.stream,
-        crm_id=first.crm_id,
-        payload=first.payload,
-    )
+def _joined(letters: Sequence[Letter]) -> list[Letter]:
+    """One letter for each thing that failed, with all reasons."""
+    first: dict[tuple[str, int | None, str | None, str | None], Letter] = {}
+    reasons: dict[tuple[str, int | None, str | None, str | None], dict[str, None]] = {}
+    for letter in letters:
+        key = (letter.source, letter.raw_id, letter.stream, letter.crm_id)
+        first.setdefault(key, letter)
+        reasons.setdefault(key, {})[letter.reason] = None
+    return [
+        letter if len(reasons[key]) == 1 else replace(letter, reason="; ".join(reasons[key])[:_REASONS_LENGTH])
+        for key, letter in first.items()
+    ]

@@ -1,14 +1,15 @@
 """Pages of orders as they are now, and their counts: marts.orders_current by indexes.
 
-The first page of each filter is a range of an index of intermediate.int_orders__latest, project by project. Orders that were
-written since (sync.changed_orders) are computed on the spot and take their place among the others. A state is a range too:
-an order is near from `near_from` on and over after `over_after`, whatever the time of day.
+The first page of each filter is a range of an index of intermediate.int_orders__latest, project by project. Orders that
+were written since (sync.changed_orders) are computed on the spot and take their place among the others. A state is a
+range too: an order is near from `near_from` on and over after `over_after`, whatever the time of day.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from psycopg import sql
 from database.connection import Connection
 
 State = Literal["ok", "near", "over"]
+STATES: tuple[State, ...] = ("over", "near", "ok")
 SortBy = Literal["changed", "created", "due"]
 """Last change, creation (in both, an order that has none is the oldest), due time (without one: the last)."""
 
@@ -34,8 +36,7 @@ _KEYS: Mapping[SortBy, sql.SQL] = {
 }
 _STATES: Mapping[frozenset[State], sql.SQL] = {
     frozenset(): sql.SQL("false"),
-    # The due time adds nothing, but lets a page that is sorted by it begin at the first such order.
-    frozenset({"ok"}): sql.SQL("o.near_from > now() and o.over_after >= now() and o.due_key > now()"),
+    frozenset({"ok"}): sql.SQL("o.near_from > now() and o.over_after >= now()"),
     frozenset({"near"}): sql.SQL("o.near_from <= now() and o.over_after >= now()"),
     frozenset({"over"}): sql.SQL("o.over_after < now()"),
     frozenset({"ok", "near"}): sql.SQL("o.over_after >= now()"),
@@ -45,6 +46,7 @@ _STATES: Mapping[frozenset[State], sql.SQL] = {
 }
 
 
+_INSTANT = re.compile(r"-?infinity|\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?\+00( BC)?", re.ASCII)
 _NO_CURSOR = "The cursor is not one that was given with a page: begin with the first page."
 
 
@@ -145,10 +147,11 @@ class _Place:
         try:
             text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
             by, descending, key, order_id, project_id, is_backward = json.loads(text)
-            if not all(isinstance(value, str) and "\x00" not in value for value in (by, key, order_id, project_id)):
-                raise ValueError(cursor)
         except (ValueError, TypeError) as error:
             raise CursorError(_NO_CURSOR) from error
+        texts = (by, key, order_id, project_id)
+        if not all(isinstance(value, str) and "\x00" not in value for value in texts) or not _INSTANT.fullmatch(key):
+            raise CursorError(_NO_CURSOR)
         if (by, descending) != (sort.by, sort.descending):
             raise CursorError("The cursor belongs to another sorting: begin with the first page.")
         return cls(sort, key, order_id, project_id, is_backward is True)
@@ -157,15 +160,15 @@ class _Place:
 async def page(
     connection: Connection,
     filter: Filter,  # noqa: A002 - what it is
-    sort: Sort = Sort(),  # noqa: B008 - frozen
+    sort: Sort = Sort(),
     *,
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> Page:
-    """At most `limit` (1 to MAX_LIMIT) orders: the first, or those beside a `cursor` of a page of the same filter and sorting.
+    """At most `limit` (1 to MAX_LIMIT) orders: the first, or those beside a `cursor` of the same filter and sorting.
 
-    Each order that stays as it is comes once, however many are written between two pages. The marts must have been built
-    (psycopg.errors.UndefinedTable). Raises CursorError.
+    Each order that stays as it is comes once, however many are written between two pages. Raises CursorError, and
+    psycopg.errors.UndefinedTable before the marts have been built.
     """
     limit = min(max(limit, 1), MAX_LIMIT)
     place = None if cursor is None else _Place.decode(cursor, sort)
@@ -173,6 +176,8 @@ async def page(
     descending = sort.descending != is_backward
     conditions, values = _conditions(filter)
     key = _KEYS[sort.by]
+    if filter.states == frozenset({"ok"}) and sort.by == "due":
+        conditions.append(sql.SQL("o.due_key > now()"))  # says nothing new, but where in the index they begin
     if place is not None:
         sign = sql.SQL("<") if descending else sql.SQL(">")
         conditions.append(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import psycopg
 from psycopg.types.json import Jsonb
 
 from database.connection import Connection
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 DEFAULT_CALENDAR = ""
 """Group id under which config.calendars holds the project's default calendar."""
@@ -251,11 +254,11 @@ async def knows_timezone(connection: Connection, name: str) -> bool:
 async def load_rules(connection: Connection, project_id: str) -> Rules:
     """All rules of a project; empty ones if there is no such project."""
     return Rules(
-        status_groups=await _load_status_groups(connection, project_id),
-        statuses=await _load_statuses(connection, project_id),
-        sla=await _load_sla(connection, project_id),
-        cycles=await _load_cycles(connection, project_id),
-        urgent=await _load_urgent(connection, project_id),
+        status_groups=await _STATUS_GROUPS.load(connection, project_id),
+        statuses=await _STATUSES.load(connection, project_id),
+        sla=await _SLA.load(connection, project_id),
+        cycles=await _CYCLES.load(connection, project_id),
+        urgent=await _URGENT.load(connection, project_id),
         calendars=await _load_calendars(connection, project_id),
         exceptions=await _load_exceptions(connection, project_id),
     )
@@ -264,74 +267,60 @@ async def load_rules(connection: Connection, project_id: str) -> Rules:
 async def replace_rules(connection: Connection, project_id: str, before: Rules, after: Rules) -> None:
     """Make `after` of what is stored as `before`; kinds of rules that are equal are not written."""
     if before.status_groups != after.status_groups:
-        await _replace_status_groups(connection, project_id, after.status_groups)
+        await _STATUS_GROUPS.replace(connection, project_id, after.status_groups)
     if before.statuses != after.statuses:
-        await _replace_statuses(connection, project_id, after.statuses)
+        await _STATUSES.replace(connection, project_id, after.statuses)
     if before.sla != after.sla:
-        await _replace_sla(connection, project_id, after.sla)
+        await _SLA.replace(connection, project_id, after.sla)
     if before.cycles != after.cycles:
-        await _replace_cycles(connection, project_id, after.cycles)
+        await _CYCLES.replace(connection, project_id, after.cycles)
     if before.urgent != after.urgent:
-        await _replace_urgent(connection, project_id, after.urgent)
+        await _URGENT.replace(connection, project_id, after.urgent)
     if before.calendars != after.calendars:
         await _replace_calendars(connection, project_id, after.calendars)
     if before.exceptions != after.exceptions:
         await _replace_exceptions(connection, project_id, after.exceptions)
 
 
-async def _load_status_groups(connection: Connection, project_id: str) -> tuple[StatusGroupRow, ...]:
-    cursor = await connection.execute(
-        """
-        select status_group_id, name
-        from config.status_groups where project_id = %s order by status_group_id collate "C"
-        """,
-        [project_id],
-    )
-    return tuple(StatusGroupRow(**row) for row in await cursor.fetchall())
+R = TypeVar("R", bound="DataclassInstance")
 
 
-async def _load_statuses(connection: Connection, project_id: str) -> tuple[StatusRow, ...]:
-    cursor = await connection.execute(
-        """
-        select status_id, name, status_group_id, is_closing
-        from config.statuses where project_id = %s order by status_id collate "C"
-        """,
-        [project_id],
-    )
-    return tuple(StatusRow(**row) for row in await cursor.fetchall())
+@dataclass(frozen=True)
+class _Table(Generic[R]):
+    """A table that has project_id and a column for each field of its row type."""
+
+    name: str
+    row: type[R]
+    key: tuple[str, ...]
+
+    @property
+    def _columns(self) -> list[str]:
+        return [column.name for column in fields(self.row)]
+
+    async def load(self, connection: Connection, project_id: str) -> tuple[R, ...]:
+        order = ", ".join(f'{column} collate "C"' for column in self.key)
+        cursor = await connection.execute(
+            f"select {', '.join(self._columns)} from {self.name} where project_id = %s order by {order}",  # noqa: S608
+            [project_id],
+        )
+        return tuple(self.row(**row) for row in await cursor.fetchall())
+
+    async def replace(self, connection: Connection, project_id: str, rows: Sequence[R]) -> None:
+        columns = self._columns
+        await connection.execute(f"delete from {self.name} where project_id = %s", [project_id])  # noqa: S608
+        async with connection.cursor() as cursor:
+            await cursor.executemany(
+                f"insert into {self.name} (project_id, {', '.join(columns)}) "  # noqa: S608
+                f"values (%s{', %s' * len(columns)})",
+                [(project_id, *(getattr(row, column) for column in columns)) for row in rows],
+            )
 
 
-async def _load_sla(connection: Connection, project_id: str) -> tuple[SlaRow, ...]:
-    cursor = await connection.execute(
-        """
-        select profile, status_group_id, limit_seconds
-        from config.sla_rules where project_id = %s order by profile collate "C", status_group_id collate "C"
-        """,
-        [project_id],
-    )
-    return tuple(SlaRow(**row) for row in await cursor.fetchall())
-
-
-async def _load_cycles(connection: Connection, project_id: str) -> tuple[CycleRow, ...]:
-    cursor = await connection.execute(
-        """
-        select cycle_rule_id, title, start_group_id, start_status_id, end_group_id, end_status_id, is_default
-        from config.cycle_rules where project_id = %s order by cycle_rule_id collate "C"
-        """,
-        [project_id],
-    )
-    return tuple(CycleRow(**row) for row in await cursor.fetchall())
-
-
-async def _load_urgent(connection: Connection, project_id: str) -> tuple[UrgentRow, ...]:
-    cursor = await connection.execute(
-        """
-        select match, value, is_active
-        from config.urgent_rules where project_id = %s order by match collate "C", value collate "C"
-        """,
-        [project_id],
-    )
-    return tuple(UrgentRow(**row) for row in await cursor.fetchall())
+_STATUS_GROUPS = _Table("config.status_groups", StatusGroupRow, ("status_group_id",))
+_STATUSES = _Table("config.statuses", StatusRow, ("status_id",))
+_SLA = _Table("config.sla_rules", SlaRow, ("profile", "status_group_id"))
+_CYCLES = _Table("config.cycle_rules", CycleRow, ("cycle_rule_id",))
+_URGENT = _Table("config.urgent_rules", UrgentRow, ("match", "value"))
 
 
 async def _load_calendars(connection: Connection, project_id: str) -> tuple[CalendarRow, ...]:
@@ -371,75 +360,6 @@ async def _load_exceptions(connection: Connection, project_id: str) -> tuple[Exc
         if row["opens_at"] is not None:
             exceptions[key] = (*windows, _window(row["opens_at"], row["closes_at"]))
     return tuple(ExceptionRow(group, day, windows) for (day, group), windows in exceptions.items())
-
-
-async def _replace_status_groups(connection: Connection, project_id: str, rows: Sequence[StatusGroupRow]) -> None:
-    await connection.execute("delete from config.status_groups where project_id = %s", [project_id])
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            "insert into config.status_groups (project_id, status_group_id, name) values (%s, %s, %s)",
-            [(project_id, row.status_group_id, row.name) for row in rows],
-        )
-
-
-async def _replace_statuses(connection: Connection, project_id: str, rows: Sequence[StatusRow]) -> None:
-    await connection.execute("delete from config.statuses where project_id = %s", [project_id])
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            """
-            insert into config.statuses (project_id, status_id, name, status_group_id, is_closing)
-            values (%s, %s, %s, %s, %s)
-            """,
-            [(project_id, row.status_id, row.name, row.status_group_id, row.is_closing) for row in rows],
-        )
-
-
-async def _replace_sla(connection: Connection, project_id: str, rows: Sequence[SlaRow]) -> None:
-    await connection.execute("delete from config.sla_rules where project_id = %s", [project_id])
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            """
-            insert into config.sla_rules (project_id, profile, status_group_id, limit_seconds)
-            values (%s, %s, %s, %s)
-            """,
-            [(project_id, row.profile, row.status_group_id, row.limit_seconds) for row in rows],
-        )
-
-
-async def _replace_cycles(connection: Connection, project_id: str, rows: Sequence[CycleRow]) -> None:
-    await connection.execute("delete from config.cycle_rules where project_id = %s", [project_id])
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            """
-            insert into config.cycle_rules (
-                project_id, cycle_rule_id, title, start_group_id, start_status_id, end_group_id, end_status_id,
-                is_default
-            )
-            values (%s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            [
-                (
-                    project_id,
-                    row.cycle_rule_id,
-                    row.title,
-                    row.start_group_id,
-                    row.start_status_id,
-                    row.end_group_id,
-                    row.end_status_id,
-                    row.is_default,
-                )
-                for row in rows
-            ],
-        )
-
-
-async def _replace_urgent(connection: Connection, project_id: str, rows: Sequence[UrgentRow]) -> None:
-    await connection.execute("delete from config.urgent_rules where project_id = %s", [project_id])
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            "insert into config.urgent_rules (project_id, match, value, is_active) values (%s, %s, %s, %s)",
-            [(project_id, row.match, row.value, row.is_active) for row in rows],
-        )
 
 
 async def _replace_calendars(connection: Connection, project_id: str, rows: Sequence[CalendarRow]) -> None:

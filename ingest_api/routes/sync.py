@@ -7,7 +7,7 @@ line can.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,13 +16,15 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from connectors.protocol import WebhookRequest
-from database.repositories import landing
+from database.connection import Connection
+from database.repositories import landing, settings
 from database.repositories import requests as sync_requests
 from ingest_api import requests
 from ingest_api.authenticate import refusal_of, verify_again
 from ingest_api.problems import ProblemError
 from ingest_api.projects import Project, SettingsUnknownError
 from ingest_api.services import Services
+from sync.since import read_since
 
 _KEYCRM_OBJECTS = {"orders": "orders", "customers": "customers", "articles": "products"}
 _ID_LENGTH = 200
@@ -38,7 +40,8 @@ class SyncOrder(msgspec.Struct, forbid_unknown_fields=True):
     """A stream of the project's CRM: orders, customers ...; none: all of them."""
     id: str | int | None = None
     """One object of that stream."""
-    since: datetime | None = None
+    since: str | None = None
+    """A day or a time; without an offset it is in the project's zone."""
     full: bool = False
 
 
@@ -77,8 +80,6 @@ async def sync_project(request: Request, project_id: str) -> Response:
     """Pull a project's news, a stream, or one object."""
     project, body = await _authorise(request, None, project_id)
     order = _order(body)
-    if order.since is not None and order.since.tzinfo is None:
-        order.since = order.since.replace(tzinfo=UTC)
     return await _queue(
         request, project,
         stream=order.entity, crm_id=None if order.id is None else str(order.id), since=order.since, is_full=order.full,
@@ -157,7 +158,7 @@ async def _queue(
     *,
     stream: str | None = None,
     crm_id: str | None = None,
-    since: datetime | None = None,
+    since: str | None = None,
     is_full: bool = False,
 ) -> Response:
     streams = {one.name: one for one in project.connector.capabilities.streams}
@@ -175,10 +176,13 @@ async def _queue(
     services = _services(request)
     try:
         async with services.connections.connection() as connection:
+            start = None if since is None else await _start(connection, project.project_id, since)
             request_id = await sync_requests.enqueue(
-                connection, project.project_id, stream=stream, crm_id=crm_id, since=since, is_full=is_full,
+                connection, project.project_id, stream=stream, crm_id=crm_id, since=start, is_full=is_full,
                 origin="manual", requested_by="ingest api",
             )  # fmt: skip
+    except ProblemError:
+        raise
     except Exception as error:
         raise _database_away(error) from error
     log.info("sync_requested", project=project.project_id, request=request_id, stream=stream, full=is_full)
@@ -187,6 +191,16 @@ async def _queue(
         {"status": "queued", "request_id": request_id, "project_id": project.project_id, "status_url": where},
         status=202, location=where,
     )  # fmt: skip
+
+
+async def _start(connection: Connection, project_id: str, since: str) -> datetime:
+    row = await settings.load_project(connection, project_id)
+    if row is None:
+        raise ProblemError(404, "unknown_project", "There is no such project; check the address.")
+    try:
+        return read_since(since, row.timezone)
+    except ValueError as error:
+        raise ProblemError(400, "invalid", f"since: {error}.") from None
 
 
 def _database_away(error: Exception) -> ProblemError:

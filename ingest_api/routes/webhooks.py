@@ -105,7 +105,8 @@ async def _keep(services: Services, project: Project, request: WebhookRequest) -
     except (WebhookUnreadableError, UnicodeError) as error:
         reason = "It is no Unicode text." if isinstance(error, UnicodeError) else str(error)
         await _reject(services, project, request, headers, query, reason)
-        raise ProblemError(400, "unreadable", f"The webhook cannot be read and was kept aside: {reason}") from None
+        told = reason.removesuffix(".")
+        raise ProblemError(400, "unreadable", f"The webhook cannot be read and was kept aside: {told}.") from None
     row = WebhookRow(
         project.project_id,
         project.crm,
@@ -121,7 +122,7 @@ async def _keep(services: Services, project: Project, request: WebhookRequest) -
         return await services.landing.submit(row, len(encoded))
     except RowRefusedError as error:
         services.refusals.note(project.project_id, "unreadable", str(error))
-        raise ProblemError(400, "unreadable", f"The webhook cannot be stored and was kept aside: {error}") from None
+        raise ProblemError(400, "unreadable", f"The webhook cannot be stored and was kept aside: {error}.") from None
     except (DatabaseAwayError, QueueFullError, ProjectBusyError) as error:
         raise _not_landed(services, project, error) from None
 

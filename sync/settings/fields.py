@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 import phonenumbers
@@ -19,6 +19,8 @@ from database.repositories.settings import ALL_GROUPS, Window
 from sync.settings import hours
 from sync.settings.problems import refusal
 from sync.settings.words import closest
+
+T = TypeVar("T")
 
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -221,27 +223,23 @@ def _since(value: Any) -> str:
     raise refusal("expected a day or time such as 2025-01-01 or 2025-01-01T08:00:00+02:00", value)
 
 
-def _duration(value: Any) -> int:
+def _parsed(value: Any, parse: Callable[[str], T]) -> T:
     try:
-        return hours.parse_duration(_as_string(value))
+        return parse(value if isinstance(value, str) else "")
     except ValueError as error:
         raise refusal(str(error), value) from None
+
+
+def _duration(value: Any) -> int:
+    return _parsed(value, hours.parse_duration)
 
 
 def _window(value: Any) -> Window:
-    if isinstance(value, Window):
-        return value
-    try:
-        return hours.parse_window(_as_string(value))
-    except ValueError as error:
-        raise refusal(str(error), value) from None
+    return value if isinstance(value, Window) else _parsed(value, hours.parse_window)
 
 
 def _weekdays(value: Any) -> str:
-    try:
-        hours.parse_weekdays(_as_string(value))
-    except ValueError as error:
-        raise refusal(str(error), value) from None
+    _parsed(value, hours.parse_weekdays)
     return str(value)
 
 
@@ -260,10 +258,6 @@ def _ranges(value: Any) -> Any:
     if not isinstance(value, list | tuple):
         raise refusal('expected a list of ranges such as ["09:00-18:00"], or [] for closed', value)
     return list(value)
-
-
-def _as_string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 Text = Annotated[str, BeforeValidator(_text)]

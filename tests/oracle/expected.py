@@ -32,7 +32,9 @@ class Mart:
 def intervals(metrics: Metrics) -> Rows:
     expected = {}
     for each in metrics.intervals:
-        before = metrics.histories[each.order_id][each.number - 2] if each.number > 1 else None
+        history = metrics.histories[each.order_id]
+        before = history[each.number - 2] if each.number > 1 else None
+        after = history[each.number] if each.number < len(history) else None
         expected[each.order_id, each.number] = {
             "event_id": each.event.event_id,
             "status_id": each.event.status_id,
@@ -47,6 +49,9 @@ def intervals(metrics: Metrics) -> Rows:
             "elapsed_seconds": seconds_or_none(each.elapsed),
             "working_seconds": seconds_or_none(each.working),
             "is_urgent": each.is_urgent,
+            "previous_status_id": before.event.status_id if before else None,
+            "previous_status_group_id": before.group_id if before else None,
+            "next_status_id": after.event.status_id if after else None,
             "ingested_at": each.event.ingested_at,
         }
     return expected

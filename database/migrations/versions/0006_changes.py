@@ -76,6 +76,12 @@ where
     and batch_id > coalesce((select batch_id from sync.build_models where model = 'int_orders__latest'), 0);
 comment on view sync.changed_orders is 'Orders of which the marts know less than core: orders_current computes them on the spot';
 
+create view sync.orders_ahead as
+select project_id, order_id from sync.changed_orders
+union
+select project_id, order_id from sync.order_changes_folded;
+comment on view sync.orders_ahead is 'Orders that were written since the last build began, waiting or folded';
+
 -- One statement's rows at a time. An update that changes nothing that the marts read is none.
 create function sync.note_rows_written() returns trigger language plpgsql as $$
 begin
@@ -138,7 +144,7 @@ _DOWN = """
 drop function sync.note_rows_written() cascade;
 drop function sync.note_orders_updated() cascade;
 drop function sync.note_table_truncated() cascade;
-drop view sync.changed_orders cascade;
+drop view sync.orders_ahead, sync.changed_orders cascade;
 drop table sync.order_changes, sync.order_changes_folded, sync.build_batches, sync.build_orders, sync.build_dates, sync.build_models,
     sync.build_fingerprints;
 """

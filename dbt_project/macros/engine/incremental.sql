@@ -147,7 +147,8 @@
     {%- else -%}
     create temporary table build_scope on commit drop as
     {%- if scope == 'orders' %}
-    select project_id, order_id from sync.build_orders where batch_id > {{ state.done }}
+    select project_id, order_id from sync.build_orders
+    where batch_id > {{ state.done }} and batch_id <= {{ state.reached }}
     {%- if config.get('recheck') %}
     union select project_id, order_id from {{ this }} where {{ config.get('recheck') }}
     {%- else %}

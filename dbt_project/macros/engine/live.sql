@@ -11,8 +11,11 @@
     {%- for id in live_models_before(model) -%}
         {%- set query.sql = query.sql | replace(graph.nodes[id].relation_name, graph.nodes[id].name) -%}
     {%- endfor -%}
-    {{ return(query.sql) }}
+    {{ return(without_database(query.sql)) }}
 {% endmacro %}
+
+{# A function's body is text: it must hold in a database that was copied or renamed too. #}
+{% macro without_database(sql) %}{{ return(sql | replace('"' ~ target.database ~ '".', '')) }}{% endmacro %}
 
 {# Ids of the `live` models that a model depends on, directly or not, each after those it reads. #}
 {% macro live_models_before(node) %}
@@ -34,16 +37,19 @@
     {%- endfor -%}
     {%- set steps = [] -%}
     {%- for id in live_models_before(model) -%}
-        {%- do steps.append((graph.nodes[id].name, queries[graph.nodes[id].name])) -%}
+        {%- do steps.append((graph.nodes[id], queries[graph.nodes[id].name])) -%}
     {%- endfor -%}
     {%- set columns = adapter.get_columns_in_relation(this) | map(attribute='quoted') | list -%}
-    {{ adapter.dispatch('live_functions')(steps, queries[model.name], columns) }}
+    {{ without_database(live_functions(steps, queries[model.name], columns)) }}
     {%- endif -%}
 {% endmacro %}
 
+{% macro live_functions(steps, query, columns) %}
+    {{- return(adapter.dispatch('live_functions')(steps, query, columns)) -}}
+{% endmacro %}
 {% macro postgres__live_functions(steps, query, columns) %}
-    -- So many rows are planned for, whatever the statistics say of tables that are mostly empty: orders found by index, steps
-    -- joined by hashing.
+    -- Plans that do not depend on the statistics of tables that are mostly empty: few orders, which are found by index, and
+    -- steps that promise many rows, so that they are joined by hashing and not each with each.
     create or replace function intermediate.order_list(project_ids text[], order_ids text[])
     returns table (project_id text, order_id text)
     language plpgsql stable set search_path = pg_catalog, pg_temp rows 500 as $body$
@@ -52,6 +58,13 @@
     end
     $body$;
     revoke all on function intermediate.order_list(text[], text[]) from public;
+    create or replace function intermediate.no_orders() returns table (project_id text, order_id text)
+    language plpgsql stable rows 200000 as $body$
+    begin
+        return;
+    end
+    $body$;
+    revoke all on function intermediate.no_orders() from public;
 
     -- Rows of int_orders__latest, computed now. Plpgsql, so that the plan, which takes longer to make than to run, is made once
     -- per connection.
@@ -63,10 +76,14 @@
         with changed_orders as materialized (
             select * from intermediate.order_list(project_ids, order_ids)
         ),
-        {%- for name, step in steps %}
+        {%- for node, step in steps %}
 
-        {{ name }} as materialized (
-            {{ step }}
+        {{ node.name }} as materialized (
+            select * from (
+                {{ step }}
+            ) as step
+            union all
+            select (cast(null as {{ node.relation_name }})).* from intermediate.no_orders()
         ),
         {%- endfor %}
 
@@ -79,16 +96,22 @@
     $body$;
     revoke all on function intermediate.compute_orders(text[], text[]) from public;
 
-    -- The orders that wait. With the owner's rights, as a view has them.
+    -- The orders that wait, with the owner's rights, as a view has them. In portions: some joins are each with each after all.
     create or replace function {{ live_orders() }} returns setof {{ this }}
     language plpgsql stable security definer set search_path = pg_catalog, pg_temp rows 100 as $body$
+    declare
+        portion record;
     begin
-        if exists (select from sync.changed_orders) then
-            return query
-            select computed.*
-            from (select array_agg(project_id) as project_ids, array_agg(order_id) as order_ids from sync.changed_orders) as waiting
-            cross join lateral intermediate.compute_orders(waiting.project_ids, waiting.order_ids) as computed;
+        if not exists (select from sync.changed_orders) then
+            return;
         end if;
+        for portion in
+            select array_agg(waiting.project_id) as project_ids, array_agg(waiting.order_id) as order_ids
+            from (select project_id, order_id, row_number() over () as place from sync.changed_orders) as waiting
+            group by (waiting.place - 1) / 100
+        loop
+            return query select * from intermediate.compute_orders(portion.project_ids, portion.order_ids);
+        end loop;
     end
     $body$;
     revoke all on function {{ live_orders() }} from public;
@@ -158,9 +181,14 @@
     select pg_advisory_xact_lock({{ latest_lock() }})
 {%- endmacro %}
 
-{# What was folded since the build began may be newer than what the build has now written: it waits again. #}
+{# What was folded since the build began may be newer than what the build has now written: it waits again. So does what a build
+   of a selection, or of everything from older tables, has not brought up to its batch. #}
 {% macro unfold_orders() %}{{ return(adapter.dispatch('unfold_orders')()) }}{% endmacro %}
 {% macro postgres__unfold_orders() -%}
     with folded as (delete from sync.order_changes_folded returning project_id, order_id)
-    insert into sync.order_changes (project_id, order_id) select project_id, order_id from folded
+    insert into sync.order_changes (project_id, order_id) select project_id, order_id from folded;
+    update sync.build_orders set is_waiting = true
+    where
+        not is_waiting and order_id <> ''
+        and batch_id > (select batch_id from sync.build_models where model = '{{ model.name }}')
 {%- endmacro %}

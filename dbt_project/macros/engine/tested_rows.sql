@@ -60,7 +60,7 @@
 {% macro not_written_since(alias) -%}
     not exists (
         select 1
-        from {{ ref('stg_sync__changed_orders') }} as written
+        from {{ ref('stg_sync__orders_ahead') }} as written
         where {{ alias }}.project_id = written.project_id and {{ alias }}.order_id = written.order_id
     )
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'orders_current'}}}) }}
 -- orders_current has each order with events that is not deleted, in the status of its last interval; what it says of the
--- stage is never less than the stage's closed intervals.
+-- stage is never less than the stage's closed intervals. Orders that were written since the build began are ahead of it.
 with last_intervals as (
     select intervals.*
     from {{ ref('fct_order_status_intervals') }} as intervals

@@ -10,6 +10,7 @@ from database.encryption import Keyring
 from orchestration import keys
 from orchestration.failures import retrying
 from orchestration.resources import CrmElt
+from sync.live import fold_waiting
 from sync.normalise import DrainResult, drain
 
 webhook_events = dg.AssetSpec(
@@ -31,7 +32,9 @@ def normalise(crms: Sequence[str]) -> dg.AssetsDefinition:
     )
     def normalise_raw(context: dg.AssetExecutionContext, crm_elt: CrmElt) -> Iterator[dg.MaterializeResult[None]]:
         async def flow(pool: Pool, keyring: Keyring) -> DrainResult:
-            return await drain(pool)
+            result = await drain(pool)
+            await fold_waiting(pool)
+            return result
 
         with retrying(context):
             result = crm_elt.flow(flow)

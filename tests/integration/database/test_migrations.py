@@ -12,6 +12,7 @@ from psycopg import sql
 
 from database import migrate
 from database.embedded import EmbeddedServer
+from database.environment import ConfigurationError
 
 _REPOSITORY = Path(__file__).parents[3]
 _REVISIONS = migrate.revisions()
@@ -163,3 +164,12 @@ def test_taking_the_marts_down_in_one_database_leaves_the_role_to_the_others(
         owner.execute("create table marts.fct_example as select 1 as n")
     with psycopg.connect(reader_url) as reader:
         assert reader.execute("select n from marts.fct_example").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("number", "is_refused"), [(170_006, True), (180_000, False), (190_001, False)])
+def test_a_server_that_is_too_old_is_refused_in_a_sentence(number: int, is_refused: bool) -> None:
+    if not is_refused:
+        migrate.check_version(number)
+        return
+    with pytest.raises(ConfigurationError, match="PostgreSQL 17, and crm-elt needs 18 or newer"):
+        migrate.check_version(number)

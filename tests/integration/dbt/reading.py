@@ -1,4 +1,4 @@
-"""The view of running orders, read at instants of a test's choice: its own text, with the instant in place of `now()`."""
+"""The view of running orders, read at instants of a test's choice: its own text, with the instant for `now()`."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _BESIDE = (timedelta(microseconds=-1), timedelta(0), timedelta(microseconds=1))
 
 
 def instants(metrics: Metrics, order: dict[str, Any]) -> Iterator[datetime]:
-    """Where the state of an open order may turn, or its clock stop: crossings, its entry, edges of windows, changes of the
-    zone's offset, and a microsecond beside each.
+    """Where the state of an open order may turn, or its clock stop: crossings, its entry, edges of windows, changes of
+    the zone's offset, and a microsecond beside each.
     """
     chance = random.Random(order["order_id"])
     group = metrics.histories[order["order_id"]][-1].group_id
@@ -36,7 +36,7 @@ def instants(metrics: Metrics, order: dict[str, Any]) -> Iterator[datetime]:
 
 
 def orders_at(warehouse: Warehouse, calls: list[tuple[str, str, datetime]]) -> list[dict[str, Any]]:
-    """State and seconds that the view would have of each (project, order) if it were read at the instant given with it."""
+    """State and seconds of each (project, order), as if the view were read at the instant given with it."""
     with psycopg.connect(warehouse.url, row_factory=dict_row, options="-c timezone=UTC") as connection:
         query = "select pg_get_viewdef('intermediate.int_orders__running'::regclass) as text"
         text = str((connection.execute(query).fetchone() or {})["text"]).rstrip(";")

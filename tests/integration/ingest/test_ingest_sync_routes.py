@@ -45,6 +45,8 @@ def test_a_project_sync_takes_entity_id_since_and_full(ingest: Ingest) -> None:
         ({"entity": "orders", "id": 77}, ("orders", "77", None, False)),
         ({"entity": "orders", "id": "78"}, ("orders", "78", None, False)),
         ({"since": "2026-01-02T03:04:05Z"}, (None, None, "2026-01-02T03:04:05Z", False)),
+        ({"since": "2026-01-02T03:04:05"}, (None, None, "2026-01-02T01:04:05Z", False)),  # in the project's zone
+        ({"since": "2026-01-02"}, (None, None, "2026-01-01T22:00:00Z", False)),
         ({"full": True}, (None, None, None, True)),
     ):
         response = _ask(ingest, "/api/projects/print-shop/sync", json=body)
@@ -62,8 +64,8 @@ def test_the_same_sync_twice_is_one_request(ingest: Ingest) -> None:
     "body",
     [
         b"{", b"[]", b'{"entity": 7}', b'{"entity": "ships"}', b'{"id": 7}', b'{"entity": "statuses", "id": 7}',
-        b'{"what": 1}', b'{"since": "yesterday"}', b'{"entity": "orders", "id": ""}',
-        b'{"entity": "orders", "id": "a\\u0000"}',
+        b'{"what": 1}', b'{"since": "yesterday"}', b'{"since": "2099-01-01"}', b'{"since": 7}',
+        b'{"entity": "orders", "id": ""}', b'{"entity": "orders", "id": "a\\u0000"}',
         b'{"entity": "orders", "id": 1, "full": true}', b"\xff", b'{"full": "yes"}',
     ],
 )  # fmt: skip

@@ -130,6 +130,7 @@ def test_an_authentic_but_unreadable_webhook_is_answered_400_and_kept_byte_by_by
     assert response.status_code == 400, response.text
     assert response.headers["content-type"] == PROBLEM
     assert response.json()["code"] == "unreadable"
+    assert response.json()["detail"].endswith(".")
     (kept,) = ingest.rows("select * from raw.rejected where rejected_id > %s", before)
     assert kept["body"] == body
     assert kept["reason"]

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from commands.dagster import daemon_command, webserver_command
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -46,10 +46,9 @@ def running(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    programs = Path(sys.executable).parent
     commands = {
-        "webserver": ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port), "-w", str(workspace)],
-        **({"daemon": ["dagster-daemon", "run", "-w", str(workspace)]} if daemon else {}),
+        "webserver": webserver_command("127.0.0.1", port, workspace),
+        **({"daemon": daemon_command(workspace)} if daemon else {}),
     }
     processes: list[subprocess.Popen[bytes]] = []
     try:
@@ -57,7 +56,7 @@ def running(
             with (logs / f"{name}.log").open("wb") as output:
                 processes.append(
                     subprocess.Popen(
-                        [str(programs / command[0]), *command[1:]],
+                        command,
                         env={**os.environ, **variables},
                         cwd=ROOT,
                         stdout=output,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from database.repositories import queue, raw
+from database.repositories.dead_letters import Letter, open_many
 from sync.normalise import DrainResult, drain
 from tests.support.toy_crm import minute, record
 from tests.support.world import World
@@ -269,6 +270,15 @@ async def test_a_problem_in_a_record_becomes_a_dead_letter_and_the_rest_is_appli
     world.crm.put("orders", "1", status=1, updated_at=minute(2))
     await pull_one(world, "1")
     assert await world.value("select state from sync.dead_letters") == "resolved"
+
+
+async def test_the_reasons_of_one_row_are_separated_and_each_is_told_once(world: World) -> None:
+    reasons = ["[1].offer_id: missing", "id: missing", "[3].in_stock: missing", "id: missing"]
+    letters = [Letter("webhook", "skip_row", reason, raw_id=7, stream="stocks") for reason in reasons]
+    async with world.pool.connection() as connection:
+        await open_many(connection, "shop", [*letters, Letter("webhook", "skip_row", "alone", raw_id=8)])
+    stored = await world.rows("select reason from sync.dead_letters order by raw_id")
+    assert [row["reason"] for row in stored] == ["[1].offer_id: missing; id: missing; [3].in_stock: missing", "alone"]
 
 
 async def test_stocks_and_offers_share_a_row_and_leave_each_others_columns(world: World) -> None:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from database.connection import open_pool
+from database.connection import Connection, open_pool
 from database.repositories import rate_limits
 from database.repositories.rate_limits import PostgresRateLimiter
 
@@ -17,24 +17,38 @@ def most_in_window(times: list[float], seconds: float) -> int:
     return max(sum(1 for other in times if start <= other < start + seconds) for start in times)
 
 
-async def test_two_pools_together_never_exceed_the_limit_in_any_window(database_url: str) -> None:
+async def test_two_pools_together_never_exceed_the_limit_in_any_window(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limit = (8, 0.5)
     times: list[float] = []
+    late: list[float] = []
+    slots: dict[object, float] = {}
+    reserve = rate_limits.reserve
+
+    async def noted(connection: Connection, account_key: str, limit: tuple[int, float]) -> float:
+        began = time.monotonic()
+        wait = await reserve(connection, account_key, limit)
+        slots[asyncio.current_task()] = began + max(wait, 0)
+        return wait
+
+    monkeypatch.setattr(rate_limits, "reserve", noted)
     async with open_pool(database_url) as one, open_pool(database_url) as two:
 
         async def work(limiter: PostgresRateLimiter) -> None:
             for _ in range(7):
                 await limiter.acquire("account", limit)
                 times.append(time.monotonic())
+                late.append(times[-1] - slots[asyncio.current_task()])
 
         started = time.monotonic()
         limiters = [PostgresRateLimiter(pool) for pool in (one, two)]
         await asyncio.wait_for(asyncio.gather(*(work(limiter) for limiter in limiters for _ in range(3))), 60)
         elapsed = time.monotonic() - started
     assert len(times) == 42
-    # The slots are exact; who wakes a little late may push two slots together by that much.
-    assert most_in_window(times, limit[1] - 0.02) <= limit[0]
-    assert 5 * limit[1] <= elapsed < 6 * limit[1] + 1  # and the limit is used
+    # The slots are exact; who wakes late, on a busy machine, pushes two slots together by that much.
+    assert most_in_window(times, limit[1] - max(0.02, *late)) <= limit[0]
+    assert 5 * limit[1] <= elapsed < 6 * limit[1] + 1 + max(late)  # and the limit is used
 
 
 async def test_the_slots_themselves_are_an_exact_sliding_window(database_url: str) -> None:

@@ -238,10 +238,11 @@ async def test_a_relay_killed_in_the_middle_loses_and_doubles_nothing(world: Wor
             await world.webhook(*(hook(number, status, status, quiet=True) for number in range(start, start + 20)))
     command = [sys.executable, "-m", "tests.support.relay_process", world.url]
     root = Path(__file__).parents[3]
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     kills = 0
     for _ in range(50):
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, stderr=asyncio.subprocess.DEVNULL
+            *command, cwd=root, env={**os.environ, "PYTHONPATH": path}, stderr=asyncio.subprocess.DEVNULL
         )
         try:
             if kills < 3:

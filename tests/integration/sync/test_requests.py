@@ -137,6 +137,41 @@ async def test_reading_one_object_now_tells_what_changed(world: World) -> None:
     assert await world.value("select count(*) from raw.api_records") == 1
 
 
+async def test_a_request_counts_only_what_it_brought_itself(world: World) -> None:
+    others = [json.dumps({"id": number, "status": 1, "changed_at": minute(0)}) for number in range(2, 7)]
+    order = {"status": 1, "changed_at": minute(0), "updated_at": minute(0), "items": []}
+
+    world.crm.put("orders", "1", **order)
+    await world.webhook(*others, '{"trouble": "skip"}')
+    [result] = await run(world, request_id=await queue(world, stream="orders", crm_id="1"))
+    assert await world.value("select count(*) from sync.dead_letters") == 1
+    assert result.result == {"new": 1, "changed": 0, "unchanged": 0, "events": 1, "failed": 0}
+
+    world.crm.put("orders", "1", **order, trouble="skip")
+    [result] = await run(world, request_id=await queue(world, stream="orders", crm_id="1"))
+    assert result.result == {"new": 0, "changed": 1, "unchanged": 0, "events": 0, "failed": 1}
+
+    world.crm.put("orders", "7", **order)
+    world.crm.put("orders", "8", **order, trouble="skip")
+    await world.webhook('{"trouble": "bug"}')
+    [result] = await run(world, request_id=await queue(world, stream="orders", full=True))
+    assert result.result["applied"] == {"rows": 2, "failed": 1}
+    assert await world.value("select count(*) from sync.dead_letters where state = 'open'") == 4
+
+
+async def test_what_the_relay_applies_meanwhile_is_counted_for_the_request_that_brought_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def relay_is_faster(*arguments: Any, **options: Any) -> Any:
+        await drain(*arguments, **options)
+        return await drain(*arguments, **options)
+
+    monkeypatch.setattr(requests, "drain", relay_is_faster)
+    world.crm.put("orders", "1", status=1, changed_at=minute(0), updated_at=minute(0), items=[])
+    row = await requests.read_now(world.pool, world.keyring, "shop", "orders", "1", lookup=world.lookup)
+    assert (row["new"], row["events"], row["failed"]) == (1, 1, 0)
+
+
 async def test_a_webhook_that_was_not_true_is_put_right_by_the_reread(world: World) -> None:
     world.crm.put("orders", "1", status=1, changed_at=minute(0), updated_at=minute(0), total=10, items=[])
     await queue(world, stream="orders", crm_id="1")

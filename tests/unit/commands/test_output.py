@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from commands.output import print_json, print_rows, progress_bar
-from commands.sync import parse_time
+from commands.output import console, print_json, print_rows, progress_bar, results_alone
 
 
 def test_json_keeps_cyrillic_decimals_and_times(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,13 +43,26 @@ def test_progress_off_a_terminal_is_a_line_for_each_tenth(capsys: pytest.Capture
     assert len(captured.err.splitlines()) == 11
 
 
+def test_progress_off_a_terminal_tells_each_part_of_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("Pulling") as bar:
+        for part, total in (("statuses", 13), ("orders", 904), ("customers", 590)):
+            bar.update(total, total, part)
+    assert capsys.readouterr().err.splitlines() == [
+        "Pulling: 13 of 13 statuses", "Pulling: 904 of 904 orders", "Pulling: 590 of 590 customers",
+    ]  # fmt: skip
+
+
+def test_with_json_stdout_holds_the_result_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with results_alone(True):
+        console.print("on the way")
+        print_json({"done": True})
+    console.print("afterwards")
+    captured = capsys.readouterr()
+    assert json.loads(captured.out.removesuffix("afterwards\n")) == {"done": True}
+    assert captured.err == "on the way\n"
+
+
 def test_quiet_progress_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bar("Pulling", quiet=True) as bar:
         bar.update(1, 2)
     assert capsys.readouterr().err == ""
-
-
-def test_a_time_without_an_offset_is_utc() -> None:
-    assert parse_time("2026-01-02T03:04", "--since") == datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-    assert parse_time("2026-01-02T03:04+02:00", "--since") == datetime(2026, 1, 2, 1, 4, tzinfo=UTC)
-    assert parse_time(None, "--since") is None

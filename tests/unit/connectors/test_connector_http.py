@@ -221,6 +221,12 @@ async def test_network_errors_are_retried(error: Exception) -> None:
     assert await setup.http.request_json("GET", "/order") == {}
 
 
+async def test_a_server_that_cannot_be_reached_is_named_with_what_to_look_at() -> None:
+    setup = Setup(httpx.ConnectError("refused"), retry_attempts=0)
+    with pytest.raises(RetryError, match=r"^GET /order: \S+ cannot be reached \(refused\): check base_url"):
+        await setup.http.request_json("GET", "/order")
+
+
 async def test_an_answer_that_trickles_for_ever_ends_at_the_timeout() -> None:
     class Trickle(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:

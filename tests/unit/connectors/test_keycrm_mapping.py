@@ -255,6 +255,7 @@ def test_an_unknown_stream_is_skipped() -> None:
         ({"products": 7}, "products: expected a list, got number"),
         ({"products": ["x"]}, "products[0]: expected an object, got text"),
         ({"products": [{"name": "x"}]}, "products[0].quantity: missing"),
+        ({"products": [{"name": "x", "quantity": ""}]}, "products[0].quantity: missing"),
         ({"products": [{"quantity": "two"}]}, "products[0].quantity: expected a number, got 'two'"),
         ({"products": [{"quantity": 1, "price": True}]}, "products[0].price: expected an amount, got boolean"),
         ({"products": [{"quantity": 1, "offer": {"id": []}}]}, "products[0].offer.id: expected an id, got list"),

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+import structlog.testing
 
 from database.encryption import Keyring, Sealed
 from database.repositories.credentials import WEBHOOK_SECRET
@@ -134,6 +135,26 @@ async def test_while_the_database_is_away_the_last_known_settings_stay(
     for _ in range(10):
         assert await directory.find("p") is not None
     assert database.reads == 2
+
+
+async def test_each_outage_is_logged_once_when_it_begins_and_once_when_it_is_over(
+    directory: ProjectDirectory, database: Database, clock: Clock
+) -> None:
+    database.put("p", "s1")
+    await directory.find("p")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            database.is_away = True
+            for _ in range(20):
+                clock.now += 3
+                await directory.find("p")
+            database.is_away = False
+            for _ in range(5):
+                clock.now += 3
+                await directory.find("p")
+    assert [line["event"] for line in logs] == ["project_settings_not_read", "project_settings_read_again"] * 2
+    assert logs[0]["kind"] == "OSError"
+    assert logs[1]["away_seconds"] == 60
 
 
 async def test_before_the_first_reading_nothing_is_called_unknown(

@@ -39,10 +39,24 @@ def test_lines_are_json_with_cyrillic_as_it_is(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_a_level_that_was_asked_for_goes_before_the_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logging(Environment(home=tmp_path, log_format="json"), default_level="warning")
+    configure_logging(Environment(home=tmp_path, log_format="json"), is_service=False)
     structlog.get_logger().info("quiet")
-    configure_logging(Environment(home=tmp_path, log_format="json", log_level="info"), default_level="warning")
+    configure_logging(Environment(home=tmp_path, log_format="json", log_level="info"), is_service=False)
     structlog.get_logger().info("heard")
     written = capsys.readouterr().err
     assert "heard" in written
     assert "quiet" not in written
+
+
+def test_what_commands_say_is_readable_and_services_write_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging(Environment(home=tmp_path), is_service=False)
+    structlog.get_logger().warning("http_retry", wait=1)
+    line = capsys.readouterr().err
+    assert "http_retry" in line
+    assert "wait=1" in line
+    assert "\x1b" not in line
+    configure_logging(Environment(home=tmp_path))
+    structlog.get_logger().warning("http_retry", wait=1)
+    assert json.loads(capsys.readouterr().err)["wait"] == 1

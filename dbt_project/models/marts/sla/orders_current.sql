@@ -36,4 +36,4 @@ where not exists (
 union all
 
 select {{- columns }}
-from {{ ref('int_orders__live') }}
+from {{ ref('int_orders__live') }} as live

@@ -1,0 +1,4 @@
+select
+    project_id,
+    order_id
+from {{ source('sync', 'orders_ahead') }}

@@ -1,0 +1,15 @@
+"""benchmarks.live_orders at a small size: it runs, and folding changes nothing of what is shown."""
+
+from __future__ import annotations
+
+from benchmarks import live_orders
+
+
+def test_each_filter_shows_orders_before_and_after_folding() -> None:
+    figures = live_orders.run(total=4_000, waiting=40, turns=2)
+    assert figures["folded"] == 40
+    for name, row in figures["rows"].items():
+        found = {phase: row[phase]["orders"] for phase in ("built", "waiting", "folded")}
+        assert found["waiting"] == found["folded"], name
+        assert (found["built"] > 0) == (name != "closed group, open: none"), name
+        assert all(0 < row[phase]["p50"] <= row[phase]["p95"] for phase in found), name

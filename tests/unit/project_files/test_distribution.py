@@ -1,0 +1,65 @@
+"""Tests are shared out by files that exist, and child processes are measured where they run the product."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import coverage
+import pytest
+
+from tests.support import child_coverage, distribution
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_every_folder_and_file_that_is_named_exists() -> None:
+    missing = [path for path in (*distribution._STACKS, *distribution._LONG) if not (ROOT / path).exists()]
+    assert missing == []
+
+
+def test_whole_stacks_go_to_one_worker_and_the_rest_by_file() -> None:
+    demo, stack = "tests/e2e/test_demo.py::test_a", "tests/integration/orchestration/test_stack.py::TestB::test_b[a::b]"
+    ticks = "tests/integration/orchestration/test_ticks.py::TestC::test_c"
+    assert distribution.unit_of(demo) == distribution.unit_of(stack) == distribution.STACKS
+    assert distribution.unit_of(ticks) == "tests/integration/orchestration/test_ticks.py"
+    unit = "tests/unit/dbt/test_build_results.py::test_d"
+    assert sorted([unit, ticks, stack], key=distribution.rank) == [stack, ticks, unit]
+
+
+def modules_measured(folder: Path, code: str) -> set[str]:
+    """Files of `sync` in which a child that runs the code has measured a line."""
+    config = folder / "coveragerc"
+    config.write_text(f"[run]\nsource = {ROOT / 'sync'}\nparallel = true\ndata_file = {folder / 'data'}\n")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    path = os.pathsep.join([child_coverage.FOLDER, str(ROOT)])
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env={**variables, "PYTHONPATH": path, "COVERAGE_PROCESS_START": str(config)}, check=True, timeout=120,
+    )  # fmt: skip
+    found = set()
+    for file in folder.glob("data.*"):
+        data = coverage.CoverageData(str(file))
+        data.read()
+        found |= {Path(name).name for name in data.measured_files() if data.lines(name)}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import json", set()),
+        ("import json, sync.logging_setup", {"logging_setup.py"}),
+        ("import threading; t = threading.Thread(target=__import__, args=('sync.logging_setup',)); t.start(); t.join()",
+         {"logging_setup.py"}),
+    ],
+    ids=["without the product", "with the product", "in a thread"],
+)  # fmt: skip
+def test_a_child_is_measured_from_its_first_import_of_the_product(
+    tmp_path: Path, code: str, expected: set[str]
+) -> None:
+    found = modules_measured(tmp_path, code)
+    assert found >= expected
+    assert bool(found) == bool(expected)
