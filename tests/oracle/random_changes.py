@@ -141,7 +141,8 @@ class OrderChanges(_Changes):
     def override_is_set(self) -> None:
         self._run(
             "insert into config.order_overrides (project_id, order_id, is_urgent, sla_profile, cycle_start, cycle_end)"
-            " values (%(project)s, %(order)s, %(urgent)s, %(profile)s, %(start)s, %(end)s)"
+            " select project_id, %(order)s, %(urgent)s, %(profile)s, %(start)s, %(end)s"
+            " from config.projects where project_id = %(project)s"
             " on conflict (project_id, order_id) do update set is_urgent = excluded.is_urgent,"
             " sla_profile = excluded.sla_profile, cycle_start = excluded.cycle_start, cycle_end = excluded.cycle_end",
             order=self._any_order() or "of-nothing", urgent=self._chance.choice([True, False, None]),

@@ -8,7 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
-EVENTS = "insert into core.order_status_events (project_id, order_id, status_id, status_changed_at, source, dedup_key) values "
+EVENTS = (
+    "insert into core.order_status_events (project_id, order_id, status_id, status_changed_at, source, dedup_key)"
+    " values "
+)
 LOG = "select project_id, order_id from sync.order_changes order by 1, 2"
 
 
