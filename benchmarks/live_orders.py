@@ -2,10 +2,10 @@
 
     python -m benchmarks.live_orders [--orders 1000000] [--waiting 1000] [--turns 40] [--require] [--json]
 
-Starts an embedded PostgreSQL in a temporary folder, generates orders there (a fifth of them open), builds the marts, and
-reads the first page (50 orders) of each filter many times on one pooled connection: after the build, with orders waiting
-that were written since, and after these were folded into the order table. Exit code 1 with --require if the slowest p95
-after the build or after folding is above the target.
+Starts an embedded PostgreSQL in a temporary folder, generates orders there (a fifth of them open), builds the marts,
+and reads the first page (50 orders) of each filter many times on one pooled connection: after the build, with orders
+waiting that were written since, and after these were folded into the order table. Exit code 1 with --require if the
+slowest p95 after the build or after folding is above the target.
 """
 
 from __future__ import annotations
