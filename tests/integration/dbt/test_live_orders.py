@@ -14,8 +14,10 @@ import pytest
 
 from database.connection import Connection, Pool, connect, open_pool
 from database.embedded import EmbeddedServer
+from database.encryption import Keyring
 from database.repositories import orders, waiting_orders
 from database.repositories.orders import CursorError, Filter, Sort
+from sync import relay
 from sync.live import fold_waiting
 from tests.integration.dbt.conftest import Warehouse
 from tests.oracle import inputs, random_projects
@@ -199,6 +201,23 @@ async def test_no_folding_beside_a_build_of_the_order_table(warehouse: Warehouse
 async def test_before_the_first_build_there_is_nothing_to_fold(database_url: str) -> None:
     async with open_pool(database_url) as pool:
         assert await fold_waiting(pool) == 0
+
+
+async def test_the_relay_folds_what_waits(warehouse: Warehouse, connection: Connection, keyring: Keyring) -> None:
+    stop = asyncio.Event()
+    task = asyncio.create_task(relay.run(warehouse.url, keyring, stop=stop, instance="test"))
+    try:
+        for mark in ("first", "second"):
+            change(warehouse, mark, of=4)
+            async with asyncio.timeout(30):
+                while waiting(warehouse):
+                    assert not task.done()
+                    await asyncio.sleep(0.05)
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 30)
+    assert warehouse.rows("select count(*) > 0 as found from sync.order_changes_folded") == [{"found": True}]
+    assert differences(warehouse) == {}
 
 
 async def test_orders_are_right_while_builds_and_foldings_go_on(warehouse: Warehouse, pool: Pool) -> None:
