@@ -21,6 +21,8 @@ known as (
     select project_id, status_group_id from {{ ref('int_statuses__overlaid') }} where status_group_id is not null
     union
     select project_id, calendar_group_id from calendars
+    union
+    select project_id, status_group_id from {{ ref('stg_config__sla_rules') }}
     -- A group whose id means "cancelled" does so before any dictionary has named it: events carry groups too.
     {%- for crm, groups in var('cancelled_groups').items() %}
     {%- for group in groups %}

@@ -4,7 +4,7 @@
         live=true,
         key=['project_id', 'order_id', 'status_group_id'],
         notes_dates=true,
-        indexes=[{'columns': ['project_id', 'order_id', 'status_group_id']}],
+        indexes=[{'columns': ['project_id', 'order_id']}],
         pre_hook='{{ group_in_index_order() }}',
     )
 }}
@@ -33,22 +33,37 @@ limits as (
     select * from {{ ref('stg_config__sla_rules') }}
 ),
 
+-- What a stage is judged by, in one row per group: one join for a million stages.
+terms as (
+    select
+        status_groups.project_id,
+        status_groups.status_group_id,
+        status_groups.status_group_name,
+        projects.near_threshold,
+        normal.limit_seconds
+    from {{ ref('int_status_groups__resolved') }} as status_groups
+    inner join {{ ref('stg_config__projects') }} as projects on status_groups.project_id = projects.project_id
+    left join limits as normal
+        on status_groups.project_id = normal.project_id
+        and status_groups.status_group_id = normal.status_group_id
+        and normal.sla_profile = 'normal'
+),
+
 judged as (
     -- The order's own profile, else `urgent` for urgent orders; where that grid has no limit for the group, `normal`.
     -- A stage of closing statuses alone takes no part.
     select
         stages.*,
-        status_groups.status_group_name,
-        projects.near_threshold,
+        terms.status_group_name,
+        terms.near_threshold,
         case
             when stages.is_only_closing then null
-            else coalesce(special.limit_seconds, normal.limit_seconds)
+            else coalesce(special.limit_seconds, terms.limit_seconds)
         end as sla_limit_seconds
     from stages
-    inner join {{ ref('stg_config__projects') }} as projects on stages.project_id = projects.project_id
-    left join {{ ref('int_status_groups__resolved') }} as status_groups
-        on stages.project_id = status_groups.project_id
-        and stages.status_group_id = status_groups.status_group_id
+    left join terms
+        on stages.project_id = terms.project_id
+        and stages.status_group_id = terms.status_group_id
     left join {{ ref('int_orders__traits') }} as traits
         on stages.project_id = traits.project_id
         and stages.order_id = traits.order_id
@@ -56,10 +71,6 @@ judged as (
         on stages.project_id = special.project_id
         and stages.status_group_id = special.status_group_id
         and special.sla_profile = coalesce(traits.sla_profile, case when stages.is_urgent then 'urgent' end)
-    left join limits as normal
-        on stages.project_id = normal.project_id
-        and stages.status_group_id = normal.status_group_id
-        and normal.sla_profile = 'normal'
 )
 
 select
