@@ -23,6 +23,9 @@ def build_(
     unit_tests: Annotated[
         bool, typer.Option("--unit-tests", help="Run dbt's unit tests, the worked examples, too.")
     ] = False,
+    all_rows: Annotated[
+        bool, typer.Option("--all-rows", help="Test all rows, not only those that this build changes.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Process what has landed, then build and test the marts with dbt."""
@@ -33,7 +36,9 @@ def build_(
 
     run(drain)
     stack = open_stack()
-    result = build_marts(stack, full_refresh=full_refresh, select=select, unit_tests=unit_tests, quiet=as_json)
+    result = build_marts(
+        stack, full_refresh=full_refresh, select=select, unit_tests=unit_tests, all_rows=all_rows, quiet=as_json
+    )
     if as_json:
         print_json(result.as_row())
     else:
@@ -53,6 +58,7 @@ def build_marts(
     full_refresh: bool = False,
     select: str | None = None,
     unit_tests: bool = False,
+    all_rows: bool = False,
     quiet: bool = False,
 ) -> builds.BuildResult:
     """dbt build with a progress bar."""
@@ -62,6 +68,7 @@ def build_marts(
             full_refresh=full_refresh,
             select=select,
             unit_tests=unit_tests,
+            all_rows=all_rows,
             target_folder=stack.environment.home / "dbt",
             on_event=lambda done, total, name: bar.update(done, total, name),
         )

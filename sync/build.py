@@ -77,6 +77,10 @@ class BuildResult:
         }
 
 
+ALL_ROWS = {"CRM_ELT_TEST_ALL_ROWS": "true"}
+"""In dbt's environment: tests read all rows, and not only those that the build has changed."""
+
+
 def dbt_environment(url: str) -> dict[str, str]:
     """The variables that `dbt_project/profiles.yml` reads, for a `postgresql://` URL."""
     parts = conninfo_to_dict(url)
@@ -98,26 +102,29 @@ def build(
     full_refresh: bool = False,
     select: str | None = None,
     unit_tests: bool = False,
+    all_rows: bool = False,
     target_folder: Path | None = None,
     on_event: OnEvent | None = None,
 ) -> BuildResult:
     """dbt build: every model with its tests, or those that `select` (dbt's selection syntax) names.
 
-    `unit_tests` also runs those: they test the models' code and not the data. `target_folder` takes dbt's files; unset,
+    `unit_tests` also runs those: they test the models' code and not the data. `all_rows` tests the rows that this build
+    leaves as they are, too; after a full refresh, that is so anyway. `target_folder` takes dbt's files; unset,
     it is `dbt` under CRM_ELT_HOME. What fails is in the result; BuildError is raised if dbt could not run at all.
     """
     arguments = ["build"]
     if full_refresh:
         arguments.append("--full-refresh")
     if select:
-        arguments += ["--select", *select.split()]
+        # Of the tests on other models too, those whose models are all built or read here: any other may be out of date.
+        arguments += ["--select", *select.split(), "--indirect-selection", "buildable"]
     if not unit_tests:
         arguments += ["--exclude-resource-type", "unit_test"]
     folder = target_folder or _default_folder()
     started = time.monotonic()
     try:
         with build_lock(url):
-            results = _run(url, arguments, folder, on_event)
+            results = _run(url, arguments, folder, on_event, ALL_ROWS if all_rows else {})
     except psycopg.Error as error:
         raise BuildError(f"dbt could not run: {_sentence(str(error))}") from error
     if select and not results:
@@ -183,7 +190,13 @@ def _dbt_program() -> str:
     return found
 
 
-def _run(url: str, arguments: list[str], folder: Path, on_event: OnEvent | None) -> list[Mapping[str, Any]]:
+def _run(
+    url: str,
+    arguments: list[str],
+    folder: Path,
+    on_event: OnEvent | None,
+    more_variables: Mapping[str, str] | None = None,
+) -> list[Mapping[str, Any]]:
     """Run dbt; the entries of its run_results.json. Raises BuildError if it wrote none."""
     folder.mkdir(parents=True, exist_ok=True)
     results_file = folder / "run_results.json"
@@ -196,7 +209,7 @@ def _run(url: str, arguments: list[str], folder: Path, on_event: OnEvent | None)
         "--target-path", str(folder), "--log-path", str(folder),
     ]  # fmt: skip
     # All wall-clock reading is explicit in the models; the zone is for dbt's own timestamps.
-    variables = {**os.environ, **dbt_environment(url), "TZ": "UTC"}
+    variables = {**os.environ, **dbt_environment(url), **(more_variables or {}), "TZ": "UTC"}
     output = _Output(on_event)
     with subprocess.Popen(
         command, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -81,7 +81,8 @@ class OrderChanges(_Changes):
 
     def event_is_read_again(self) -> None:
         self._run(
-            "insert into core.order_status_events (project_id, order_id, status_id, status_changed_at, source, dedup_key)"
+            "insert into core.order_status_events"
+            " (project_id, order_id, status_id, status_changed_at, source, dedup_key)"
             " select project_id, order_id, status_id, status_changed_at, 'reread', dedup_key"
             " from core.order_status_events where project_id = %(project)s on conflict do nothing"
         )
@@ -140,7 +141,8 @@ class OrderChanges(_Changes):
     def override_is_set(self) -> None:
         self._run(
             "insert into config.order_overrides (project_id, order_id, is_urgent, sla_profile, cycle_start, cycle_end)"
-            " values (%(project)s, %(order)s, %(urgent)s, %(profile)s, %(start)s, %(end)s)"
+            " select project_id, %(order)s, %(urgent)s, %(profile)s, %(start)s, %(end)s"
+            " from config.projects where project_id = %(project)s"
             " on conflict (project_id, order_id) do update set is_urgent = excluded.is_urgent,"
             " sla_profile = excluded.sla_profile, cycle_start = excluded.cycle_start, cycle_end = excluded.cycle_end",
             order=self._any_order() or "of-nothing", urgent=self._chance.choice([True, False, None]),
@@ -174,7 +176,8 @@ class OrderChanges(_Changes):
         if order is None:
             return
         ((first, last),) = self._run(
-            "select coalesce(min(status_changed_at), now() - interval '9 days'), coalesce(max(status_changed_at), now())"
+            "select coalesce(min(status_changed_at), now() - interval '9 days'),"
+            " coalesce(max(status_changed_at), now())"
             " from core.order_status_events where project_id = %(project)s and order_id = %(order)s",
             order=order,
         )
@@ -183,7 +186,8 @@ class OrderChanges(_Changes):
         self._run(
             "insert into core.order_status_events"
             " (project_id, order_id, status_id, status_group_id, status_changed_at, source, dedup_key)"
-            " values (%(project)s, %(order)s, %(status)s, %(group)s, %(at)s, 'webhook', %(key)s) on conflict do nothing",
+            " values (%(project)s, %(order)s, %(status)s, %(group)s, %(at)s, 'webhook', %(key)s)"
+            " on conflict do nothing",
             order=order, status=status, at=at, key=f"{self._project}|{order}|{at.isoformat()}|{status}",
             group=self._chance.choice([None, None, *GROUPS]),
         )  # fmt: skip
@@ -270,7 +274,8 @@ class SettingsChanges(_Changes):
 
     def cycle_rule_is_named(self) -> None:
         self._run(
-            "update config.cycle_rules set title = title || '!' where project_id = %(project)s and cycle_rule_id = 'rule-0'"
+            "update config.cycle_rules set title = title || '!'"
+            " where project_id = %(project)s and cycle_rule_id = 'rule-0'"
         )
 
     def cycle_rule_is_removed(self) -> None:
@@ -283,7 +288,8 @@ class SettingsChanges(_Changes):
         rule = self._one("select cycle_rule_id from config.cycle_rules where project_id = %(project)s order by 1")
         self._run("update config.cycle_rules set is_default = false where project_id = %(project)s")
         self._run(
-            "update config.cycle_rules set is_default = true where project_id = %(project)s and cycle_rule_id = %(rule)s",
+            "update config.cycle_rules set is_default = true"
+            " where project_id = %(project)s and cycle_rule_id = %(rule)s",
             rule=rule,
         )
 
@@ -362,7 +368,8 @@ class SettingsChanges(_Changes):
         self._run("delete from config.projects where project_id = %(project)s")
         if self._chance.random() < 0.5:
             self._run(
-                "insert into config.projects (project_id, name, crm, timezone) values (%(project)s, 'Again', 'keycrm', 'UTC')"
+                "insert into config.projects (project_id, name, crm, timezone)"
+                " values (%(project)s, 'Again', 'keycrm', 'UTC')"
             )
 
     def project_is_added(self) -> None:
@@ -409,7 +416,8 @@ class SettingsChanges(_Changes):
         for weekday in weekdays:
             for opens, closes in self._some_windows():
                 self._run(
-                    "insert into config.calendar_windows values (%(project)s, %(group)s, %(day)s, %(opens)s, %(closes)s)"
+                    "insert into config.calendar_windows"
+                    " values (%(project)s, %(group)s, %(day)s, %(opens)s, %(closes)s)"
                     " on conflict do nothing",
                     group=group, day=weekday, opens=opens, closes=closes,
                 )  # fmt: skip

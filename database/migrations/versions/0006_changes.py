@@ -51,6 +51,8 @@ comment on table sync.build_dates is 'Local dates of the facts that a build chan
 create table sync.build_models (
     model text primary key,
     batch_id bigint not null,                      -- done up to this batch, in the transaction that wrote its rows
+    built_batch_id bigint not null,                -- the last batch in which it was built,
+    from_batch_id bigint not null,                 -- and how far it had come before
     rebuilt_batch_id bigint not null,              -- the last batch in which it was made anew as a whole
     code_hash text not null,                       -- of its compiled SQL: other code, and it is made anew
     live_query text                                -- the same over few orders, for those between two builds

@@ -194,18 +194,23 @@
   rows were computed by other code, `reads_rebuilt` when a table it reads was computed as a whole since.
 #}
 {% macro build_state(code_hash) %}
-    {%- set upstream = "('" ~ (['-'] + tables_read(model)) | join("', '") ~ "')" -%}
+    {%- set parents = ['-'] -%}
+    {%- for id in model.depends_on.nodes if id.startswith('model.') -%}
+        {%- do parents.append(graph.nodes[id].name) -%}
+    {%- endfor -%}
     {%- call statement('build_state', fetch_result=True) -%}
         select
             batches.batch_id,
             coalesce(mine.batch_id, 0) as done_batch_id,
             least(
-                batches.batch_id, (select min(batch_id) from sync.build_models where model in {{ upstream }})
+                batches.batch_id, (
+                    select min(batch_id) from sync.build_models where model in ('{{ tables_read(model) | join("', '") }}')
+                )
             ) as reached_batch_id,
             mine.code_hash is distinct from '{{ code_hash }}' as is_recoded,
-            coalesce(mine.batch_id, 0) < coalesce(
-                (select max(rebuilt_batch_id) from sync.build_models where model in {{ upstream }}), 0
-            ) as reads_rebuilt
+            coalesce(mine.batch_id, 0) < coalesce((
+                select max(rebuilt_batch_id) from sync.build_models where model in ('{{ parents | join("', '") }}')
+            ), 0) as reads_rebuilt
         from (select coalesce(max(batch_id), 0) as batch_id from sync.build_batches) as batches
         left join sync.build_models as mine on mine.model = '{{ model.name }}'
     {%- endcall -%}
@@ -231,14 +236,18 @@
 
 {# In the transaction of the model's rows. #}
 {% macro note_built(state, code_hash, is_rebuilt, live_query=none) -%}
-    insert into sync.build_models (model, batch_id, rebuilt_batch_id, code_hash, live_query)
+    insert into sync.build_models (
+        model, batch_id, built_batch_id, from_batch_id, rebuilt_batch_id, code_hash, live_query
+    )
     values (
-        '{{ model.name }}', {{ state.reached }}, {{ state.batch if is_rebuilt else 0 }}, '{{ code_hash }}',
-        {{ '$live$' ~ live_query ~ '$live$' if live_query else 'null' }}
+        '{{ model.name }}', {{ state.reached }}, {{ state.batch }}, {{ state.done }}, {{ state.batch if is_rebuilt else 0 }},
+        '{{ code_hash }}', {{ '$live$' ~ live_query ~ '$live$' if live_query else 'null' }}
     )
     on conflict (model) do update
     set
         batch_id = excluded.batch_id,
+        built_batch_id = excluded.built_batch_id,
+        from_batch_id = excluded.from_batch_id,
         rebuilt_batch_id = greatest(build_models.rebuilt_batch_id, excluded.rebuilt_batch_id),
         code_hash = excluded.code_hash,
         live_query = excluded.live_query

@@ -4,6 +4,7 @@
     periods   of the periods that changed facts touch (join_periods; project_id, grain, period_start)
     projects  of the projects with a changed order   (only_changed_projects; project_id)
     all       everything, each time: small tables
+  Of views, the scope only says which rows tests read (macros/engine/tested_rows.sql).
   Rows that come out as they were stay untouched; what differs is deleted and inserted, so that readers, views and indexes
   live on. A model whose code changed, or that reads one whose code changed, is computed as a whole. config `in_place`
   keeps the table even then, for those that views read; any other is replaced, which is faster. config `recheck` is a

@@ -11,3 +11,8 @@
 {% macro postgres__list_hash(list) -%}
     md5(cast(array_to_json({{ list }}) as text))
 {%- endmacro %}
+
+{% macro list_length(list) %}{{ return(adapter.dispatch('list_length')(list)) }}{% endmacro %}
+{% macro postgres__list_length(list) -%}
+    cardinality({{ list }})
+{%- endmacro %}

@@ -1,53 +1,58 @@
 {{ config(meta={'dagster': {'ref': {'name': 'agg_stage_durations'}}}) }}
--- In each grain, the totals of a project's aggregates are those of the facts they are made of.
+-- Of each project and day, the totals of an aggregate are those of the facts it is made of.
+{%- set kinds = [
+    ('stage', ref('fct_order_stages'), 'last_left_at', 'elapsed_seconds', ref('agg_stage_durations'), 'orders'),
+    ('status', ref('fct_order_status_intervals'), 'left_at', 'elapsed_seconds', ref('agg_status_durations'), 'visits'),
+    ('cycle', ref('order_cycle_metrics'), 'ended_at', 'duration_seconds', ref('agg_cycle_durations'), 'orders'),
+] %}
 with facts as (
-    select 'stage' as kind, project_id, count(*) as facts, sum(working_seconds) as working, sum(elapsed_seconds) as elapsed
-    from {{ ref('fct_order_stages') }}
-    where last_left_at is not null
-    group by project_id
+    {%- for kind, facts, instant, elapsed, aggregate, count in kinds %}
+    {%- set local_date = period_start("'day'", 'facts.' ~ instant, 'projects.time_zone') %}
+    select
+        '{{ kind }}' as kind,
+        facts.project_id,
+        {{ local_date }} as local_date,
+        count(*) as facts,
+        sum(facts.working_seconds) as working,
+        sum(facts.{{ elapsed }}) as elapsed
+    from {{ facts }} as facts
+    inner join {{ ref('stg_config__projects') }} as projects on facts.project_id = projects.project_id
+    {{ only_tested_dates('facts', local_date, [aggregate.identifier]) }}
+    where facts.{{ instant }} is not null
+    group by facts.project_id, {{ local_date }}
+    {%- if not loop.last %}
 
     union all
-
-    select 'status', project_id, count(*), sum(working_seconds), sum(elapsed_seconds)
-    from {{ ref('fct_order_status_intervals') }}
-    where left_at is not null
-    group by project_id
-
-    union all
-
-    select 'cycle', project_id, count(*), sum(working_seconds), sum(duration_seconds)
-    from {{ ref('order_cycle_metrics') }}
-    where ended_at is not null
-    group by project_id
+    {%- endif %}
+    {%- endfor %}
 ),
 
 aggregates as (
+    {%- for kind, facts, instant, elapsed, aggregate, count in kinds %}
     select
-        'stage' as kind, project_id, grain,
-        sum(orders) as facts, sum(total_working_seconds) as working, sum(total_elapsed_seconds) as elapsed
-    from {{ ref('agg_stage_durations') }}
-    group by project_id, grain
+        '{{ kind }}' as kind,
+        cells.project_id,
+        cells.period_start as local_date,
+        sum(cells.{{ count }}) as facts,
+        sum(cells.total_working_seconds) as working,
+        sum(cells.total_elapsed_seconds) as elapsed
+    from {{ aggregate }} as cells
+    {{ only_tested_dates('cells', 'cells.period_start', [aggregate.identifier]) }}
+    where cells.grain = 'day'
+    group by cells.project_id, cells.period_start
+    {%- if not loop.last %}
 
     union all
-
-    select 'status', project_id, grain, sum(visits), sum(total_working_seconds), sum(total_elapsed_seconds)
-    from {{ ref('agg_status_durations') }}
-    group by project_id, grain
-
-    union all
-
-    select 'cycle', project_id, grain, sum(orders), sum(total_working_seconds), sum(total_elapsed_seconds)
-    from {{ ref('agg_cycle_durations') }}
-    group by project_id, grain
+    {%- endif %}
+    {%- endfor %}
 )
 
 select *
 from facts
-cross join {{ grains() }}
 full outer join aggregates
     on facts.kind = aggregates.kind
     and facts.project_id = aggregates.project_id
-    and grains.grain = aggregates.grain
+    and facts.local_date = aggregates.local_date
 where
     facts.facts is distinct from aggregates.facts
     or facts.working is distinct from aggregates.working

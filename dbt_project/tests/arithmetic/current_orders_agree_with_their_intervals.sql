@@ -4,13 +4,14 @@
 with last_intervals as (
     select intervals.*
     from {{ ref('fct_order_status_intervals') }} as intervals
+    {{ only_tested_orders('intervals', ['int_orders__latest']) }}
     left join {{ ref('stg_core__orders') }} as orders
         on intervals.project_id = orders.project_id
         and intervals.order_id = orders.order_id
-    left join {{ ref('stg_sync__orders_ahead') }} as ahead
-        on intervals.project_id = ahead.project_id
-        and intervals.order_id = ahead.order_id
-    where intervals.left_at is null and not coalesce(orders.is_deleted, false) and ahead.order_id is null
+    where
+        intervals.left_at is null
+        and not coalesce(orders.is_deleted, false)
+        and {{ not_written_since('intervals') }}
 )
 
 select

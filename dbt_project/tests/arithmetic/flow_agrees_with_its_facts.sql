@@ -2,9 +2,13 @@
 -- Per project: each interval is entered once, each order is in one variant and comes in once, variants ended are the orders
 -- that ended, and what came into stages less what went out is what is in them on the last day.
 with intervals as (
-    select project_id, count(*) as intervals, count(distinct order_id) as orders
-    from {{ ref('fct_order_status_intervals') }}
-    group by project_id
+    select
+        paths.project_id,
+        sum({{ list_length('paths.status_ids') }}) as intervals,
+        count(*) as orders
+    from {{ ref('int_orders__paths') }} as paths
+    {{ only_tested_projects('paths', ['agg_status_transitions', 'agg_variants']) }}
+    group by paths.project_id
 ),
 
 transitions as (

@@ -3,27 +3,29 @@
 -- most one stage is the current one.
 with stages as (
     select
-        project_id,
-        order_id,
+        facts.project_id,
+        facts.order_id,
         sum(elapsed_seconds) as elapsed_seconds,
         sum(working_seconds) as working_seconds,
         sum(visits) as visits,
         count(*) filter (where is_current) as current_stages
-    from {{ ref('fct_order_stages') }}
-    group by project_id, order_id
+    from {{ ref('fct_order_stages') }} as facts
+    {{ only_tested_orders('facts', ['fct_order_stages']) }}
+    group by facts.project_id, facts.order_id
     having bool_and(working_seconds is not null)
 ),
 
 intervals as (
     select
-        project_id,
-        order_id,
+        facts.project_id,
+        facts.order_id,
         coalesce(sum(elapsed_seconds), 0) as elapsed_seconds,
         coalesce(sum(working_seconds), 0) as working_seconds,
         count(*) filter (where is_stage_entry) as visits
-    from {{ ref('fct_order_status_intervals') }}
+    from {{ ref('fct_order_status_intervals') }} as facts
+    {{ only_tested_orders('facts', ['fct_order_stages']) }}
     where status_group_id is not null
-    group by project_id, order_id
+    group by facts.project_id, facts.order_id
 )
 
 select *

@@ -16,17 +16,21 @@ from database.build_lock import build_lock
 from orchestration import pools
 from orchestration.manifest import dbt_program, parse_folder, target_folder
 from orchestration.resources import CrmElt
-from sync.build import PROJECT_DIR, dbt_environment
+from sync.build import ALL_ROWS, PROJECT_DIR, dbt_environment
 
 DBT_STEP = "dbt_build"
 RUN_FOLDERS_KEPT = 5
 
 
 class BuildConfig(dg.Config):
-    """`full_refresh`: rebuild incremental tables from nothing. `unit_tests`: run dbt's unit tests too."""
+    """`full_refresh`: rebuild incremental tables from nothing. `unit_tests`: run dbt's unit tests too.
+
+    `all_rows`: test all rows, not only those that the build changes.
+    """
 
     full_refresh: bool = False
     unit_tests: bool = False
+    all_rows: bool = False
 
 
 class Translator(DagsterDbtTranslator):
@@ -58,6 +62,11 @@ def build_arguments(config: BuildConfig) -> list[str]:
     return arguments
 
 
+def build_variables(config: BuildConfig, url: str) -> dict[str, str]:
+    """dbt's environment for the same."""
+    return dbt_environment(url) | (ALL_ROWS if config.all_rows else {})
+
+
 def marts(manifest: Path) -> dg.AssetsDefinition:
     @dbt_assets(
         manifest=manifest,
@@ -69,7 +78,7 @@ def marts(manifest: Path) -> dg.AssetsDefinition:
         environment = crm_elt.environment()
         runs = target_folder(environment) / "runs"
         # dagster-dbt looks in DBT_TARGET_PATH for the parse to start from.
-        variables = {**dbt_environment(crm_elt.url()), "DBT_TARGET_PATH": str(parse_folder(environment))}
+        variables = {**build_variables(config, crm_elt.url()), "DBT_TARGET_PATH": str(parse_folder(environment))}
         with build_lock(crm_elt.url()), _variables(variables):
             dbt = DbtCliResource(
                 project_dir=os.fspath(PROJECT_DIR), profiles_dir=os.fspath(PROJECT_DIR), dbt_executable=dbt_program()

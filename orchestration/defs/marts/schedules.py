@@ -1,4 +1,4 @@
-"""The nightly full build with all tests; in the daytime builds follow core (sensors.py)."""
+"""The nightly build with all tests on all rows; in the daytime builds follow core (sensors.py)."""
 
 import dagster as dg
 
@@ -9,7 +9,7 @@ nightly_build = dg.ScheduleDefinition(
     job=marts_job,
     cron_schedule="40 1 * * *",
     execution_timezone="UTC",
-    run_config=dg.RunConfig(ops={DBT_STEP: BuildConfig(full_refresh=True, unit_tests=True)}),
+    run_config=dg.RunConfig(ops={DBT_STEP: BuildConfig(all_rows=True, unit_tests=True)}),
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Rebuilds all marts from nothing, with data tests and unit tests.",
+    description="Builds what has changed, tests all rows of all marts, and runs the unit tests.",
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import pytest
 
 from connectors.errors import ConfigError, PermanentError, RetryError
 from database.repositories.heartbeats import Heartbeat
 from database.repositories.watch import LastPull, QueueHead
-from orchestration.defs.marts.assets import BuildConfig, build_arguments
+from orchestration.defs.marts.assets import DBT_STEP, BuildConfig, build_arguments, build_variables
+from orchestration.defs.marts.schedules import nightly_build
 from orchestration.defs.marts.sensors import LONGEST_WAIT_SECONDS, State, decide
 from orchestration.defs.normalise.sensors import reason_to_drain
 from orchestration.defs.pull.checks import late
@@ -100,8 +102,15 @@ class TestBuild:
         assert not build
         assert decide(state, 3, 20, is_building=False)[1]
 
-    def test_only_the_nightly_build_runs_unit_tests_and_starts_from_nothing(self) -> None:
+    def test_only_the_nightly_build_runs_unit_tests_and_tests_all_rows(self) -> None:
+        (request,) = nightly_build.evaluate_tick(dg.build_schedule_context()).run_requests or []
+        nightly = BuildConfig(**request.run_config["ops"][DBT_STEP]["config"])
+        assert build_arguments(nightly) == ["build"]
+        assert "CRM_ELT_TEST_ALL_ROWS" in build_variables(nightly, "postgresql://localhost/x")
         assert build_arguments(BuildConfig()) == ["build", "--exclude-resource-type", "unit_test"]
+        assert "CRM_ELT_TEST_ALL_ROWS" not in build_variables(BuildConfig(), "postgresql://localhost/x")
+
+    def test_a_full_refresh_can_be_asked_for(self) -> None:
         assert build_arguments(BuildConfig(full_refresh=True, unit_tests=True)) == ["build", "--full-refresh"]
 
 

@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='view', scope='live') }}
 -- Open orders now, by how long they have been worked on in their stage and how old they are.
 with clock as (
     select {{ epoch_us(current_instant()) }} as now_us

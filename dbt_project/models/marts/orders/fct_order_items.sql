@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='view', scope='orders') }}
 -- Lines of the orders, and whether a line alone makes its order urgent.
 select
     items.project_id,

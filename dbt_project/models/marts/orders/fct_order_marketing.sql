@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='view', scope='orders') }}
 select
     marketing.project_id,
     marketing.order_id,

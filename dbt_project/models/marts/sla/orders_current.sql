@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='view', scope='orders') }}
 -- Where each order is now: what the last build knows, and in place of it, the orders that were written since.
 {%- set columns %}
     project_id,
