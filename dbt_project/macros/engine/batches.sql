@@ -12,6 +12,8 @@
     {%- set latest = existing_model('intermediate', 'int_orders__latest') -%}
     {%- set models = graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
         | selectattr('config.materialized', 'equalto', 'incremental') | map(attribute='name') | list -%}
+    -- A folding moves orders between the same tables.
+    {{ wait_for_folding() }};
     with batch as (
         insert into sync.build_batches default values returning batch_id
     ),
