@@ -1,4 +1,4 @@
-"""Has child processes measured only once they import the product: see child_processes/sitecustomize.py."""
+"""Has child processes measured only once they can run the product: see child_processes/sitecustomize.py."""
 
 from __future__ import annotations
 
