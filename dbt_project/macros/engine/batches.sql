@@ -10,6 +10,7 @@
 {% macro postgres__begin_batch() %}
     {%- set intervals = existing_model('marts', 'fct_order_status_intervals') -%}
     {%- set latest = existing_model('intermediate', 'int_orders__latest') -%}
+    {%- set traits = existing_model('intermediate', 'int_orders__traits') -%}
     {%- set models = graph.nodes.values() | selectattr('resource_type', 'equalto', 'model')
         | selectattr('config.materialized', 'equalto', 'incremental') | map(attribute='name') | list -%}
     -- A folding moves orders between the same tables.
@@ -114,6 +115,10 @@
         select project_id, order_id from core.order_items where project_id in (select project_id from whole_projects)
         union
         select project_id, order_id from config.order_overrides where project_id in (select project_id from whole_projects)
+        {%- if traits %}
+        union
+        select project_id, order_id from {{ traits }} where project_id in (select project_id from whole_projects)
+        {%- endif %}
         {%- if intervals %}
         union
         select facts.project_id, facts.order_id
