@@ -32,10 +32,7 @@ async def orders_per_stage(connection: Connection) -> Rows:
 
 
 async def working_time_per_stage(connection: Connection) -> Rows:
-    """Working time that orders spent in each stage they have left, over all visits, in hours.
-
-    No time passes in closing statuses: an order that was reopened does not count for the stage it was closed in.
-    """
+    """Working time that orders spent in each stage they have left, over all visits, in hours."""
     return await _rows(
         connection,
         """
@@ -48,13 +45,8 @@ async def working_time_per_stage(connection: Connection) -> Rows:
             round(avg(working_seconds) / 3600, 2) as avg_hours,
             round((percentile_cont(0.5) within group (order by working_seconds) / 3600)::numeric, 2) as median_hours,
             round((percentile_cont(0.9) within group (order by working_seconds) / 3600)::numeric, 2) as p90_hours
-        from marts.fct_order_stages as s
-        where exists (
-            select from marts.fct_order_status_intervals as i
-            where i.project_id = s.project_id and i.order_id = s.order_id
-                and i.status_group_id is not distinct from s.status_group_id
-                and i.left_at is not null and not i.is_closing
-        )
+        from marts.fct_order_stages
+        where last_left_at is not null
         group by project_id, status_group_id
         order by project_id, length(status_group_id), status_group_id
         """,

@@ -120,7 +120,7 @@ def test_working_time_per_stage_agrees_with_the_windows_walked_one_by_one(demo: 
     spans: dict[Key, list[timedelta]] = defaultdict(list)
     for project, metrics in demo.metrics.items():
         for (_, group), stage in metrics.stages.items():
-            if any(not interval.is_closing for interval in stage.closed):
+            if stage.last_left_at is not None:
                 spans[project, group].append(stage.working)
     rows = demo.rows("working_time_per_stage", "stage_id")
     assert set(rows) == set(spans)
