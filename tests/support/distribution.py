@@ -41,6 +41,13 @@ class Distribution(LoadScopeScheduling):
         return unit_of(nodeid)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker that dies ends the run, with the name of its test; a new worker would get the same test again."""
+    if getattr(config.option, "maxworkerrestart", None) is None:
+        config.option.maxworkerrestart = "0"
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution:
     config.option.loadscopereorder = False  # by the number of tests, that is
