@@ -10,13 +10,14 @@ The `HttpSession` knows no CRM: a connector gives its authentication as headers 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from connectors.http import HttpSession
-from connectors.records import Batch, Reread
+from connectors.records import Batch, Place, Reread
+from connectors.tokens import MemoryTokens, TokenStore
 
 Cursor = Mapping[str, Any]
 """Position in a stream: a JSON object that only the connector reads."""
@@ -36,6 +37,8 @@ class Stream:
     """Whether `pull` takes a window: needed for backfills by day."""
     can_read_one: bool = False
     """Whether `read` works."""
+    can_list_ids: bool = False
+    """Whether `list_ids` of a `ReconcilingConnector` works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,45 @@ class Capabilities:
     credentials: tuple[str, ...]
     """Names of the credentials that must be set."""
     optional_credentials: tuple[str, ...] = ()
+    credential_sets: tuple[tuple[str, ...], ...] = ()
+    """Alternatives: besides `credentials`, all of at least one of these sets must be set."""
+    mapping_secrets: tuple[str, ...] = ()
+    """Credentials that mapping and `check_webhook` need: the salt of a hash."""
     options: Mapping[str, type] = field(default_factory=dict)
     """Name and type of each connector-specific option, besides `rate_limit`."""
+    check_options: Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]] | None = None
+    """What is wrong with options whose types are right: (path such as `fields.amount`, one sentence)."""
+    refine: Callable[[Mapping[str, Any]], Capabilities] | None = None
+    """Where the options decide on streams or credentials: the capabilities of a project with them. `check_options` has
+    passed before."""
+    is_medical: bool = False
+    """Health data: nothing but what `check_webhook` and `pull` let through may be kept, shown or logged."""
     rate_limit: tuple[int, float] = (60, 60.0)
     """Requests per seconds that the vendor allows to one account."""
     webhook_events: tuple[str, ...] = ()
     """Names that the by-event routes take."""
     can_register_webhook: bool = False
+    has_api: bool = True
+    """False: records come as files only; there is no address and nothing to pull."""
     default_base_url: str | None = None
+
+    @property
+    def credential_names(self) -> frozenset[str]:
+        """Every credential that may be set."""
+        alternatives = (name for names in self.credential_sets for name in names)
+        return frozenset((*self.credentials, *self.optional_credentials, *alternatives))
+
+    def given(self, options: Mapping[str, Any]) -> Capabilities:
+        """The capabilities of a project with these options."""
+        return self if self.refine is None else self.refine(options)
+
+    def missing_credentials(self, present: Mapping[str, str]) -> tuple[str, ...]:
+        """What must still be set; of alternatives the one that lacks least."""
+        missing = [name for name in self.credentials if not present.get(name)]
+        if self.credential_sets:
+            lacking = [[name for name in names if not present.get(name)] for names in self.credential_sets]
+            missing += sorted(lacking, key=len)[0]
+        return tuple(missing)
 
     def stream(self, name: str) -> Stream:
         """The stream of that name. Raises KeyError."""
@@ -87,6 +121,24 @@ class MappingContext:
     """ISO 3166 alpha-2, for phones without a country code."""
     currency: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """What the CRM has told of its places, by id."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The credentials that `Capabilities.mapping_secrets` names."""
+
+    def timezone_of(self, place_id: str | None = None) -> str:
+        """The zone of a place, else that of the account, else the project's."""
+        for known in (self.places.get(place_id or ""), self.places.get("")):
+            if known is not None and known.timezone is not None:
+                return known.timezone
+        return self.timezone
+
+    def currency_of(self, place_id: str | None = None) -> str | None:
+        """The currency of a place, else that of the account, else the project's."""
+        for known in (self.places.get(place_id or ""), self.places.get("")):
+            if known is not None and known.currency is not None:
+                return known.currency
+        return self.currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +154,8 @@ class Account:
     batch_size: int = 50
     since: datetime | None = None
     """Nothing older is pulled."""
+    tokens: TokenStore = field(default_factory=MemoryTokens, repr=False, compare=False)
+    """Where session and refresh tokens live; `connectors.tokens` says how to use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +263,17 @@ class Connector(Protocol):
         """Canonical records of one stored API record. Raises SkipRowError if nothing of it can be read."""
         ...
 
+    def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
+        """What it means that the CRM has no such object (any more). `records.deletion` knows orders and customers."""
+        ...
+
     def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
         """Raises WebhookRefusedError unless the request is authentic."""
         ...
 
-    def check_webhook(self, request: WebhookRequest) -> str:
-        """The payload as text to store. Raises WebhookUnreadableError if it is none of the vendor's forms."""
+    def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
+        """The payload as text to store, and all that is stored. Raises WebhookUnreadableError if it is none of the
+        vendor's forms. `context` has no places."""
         ...
 
     def map_webhook(self, context: MappingContext, event_name: str | None, body: str, received_at: datetime) -> Batch:
@@ -231,6 +290,15 @@ class Connector(Protocol):
 
     def mask_payload(self, body: str) -> str:
         """The payload with names, phones, e-mails and addresses masked: for logs and people."""
+        ...
+
+
+@runtime_checkable
+class ReconcilingConnector(Connector, Protocol):
+    """A connector whose CRM can tell which objects there are, for the nightly comparison with what is here."""
+
+    def list_ids(self, http: HttpSession, account: Account, stream: str) -> AsyncIterator[Sequence[str]]:
+        """The ids of every live object of a stream, as `RawRecord.crm_id` has them, page by page."""
         ...
 
 

@@ -104,6 +104,8 @@ class StatusEvent:
     status_changed_at: datetime
     status_group_id: str | None = None
     order_created_at: datetime | None = None
+    is_history: bool = False
+    """Read from the CRM's own log of changes, not from an object's current status."""
     is_approximate: bool = False
     """The API gave no time of the change: `status_changed_at` is the record's `updated_at`, and the event counts only
     if the status differs from the last one known."""
@@ -210,6 +212,45 @@ class Stock:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A company, clinic, terminal or the whole account, as far as it has a zone or a currency of its own."""
+
+    place_id: str
+    """The vendor's id; empty for the account itself."""
+    name: str | None = None
+    timezone: str | None = None
+    """IANA name; goes before the project's for reading times."""
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A sale. What counts as one, and how it is named, is said in the connector's README."""
+
+    external_id: str
+    """Unique in the project, such as `YCLIENTS-17`; the same record has the same one for ever."""
+    occurred_at: datetime
+    amount: Decimal
+    currency: str | None = None
+    """None: that of the place or project."""
+    customer_id: str | None = None
+    phone_e164: str | None = None
+    email: str | None = None
+    description: str | None = None
+    order_id: str | None = None
+    is_medical: bool = False
+    source_updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """The record is no sale (any more): cancelled, unpaid again or deleted. Says nothing of a sale never seen."""
+
+    external_id: str
+    source_updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reread:
     """A payload was only a hint: ask the CRM for the whole object."""
 
@@ -242,5 +283,17 @@ class Batch:
     products: list[Product] = field(default_factory=list)
     offers: list[Offer] = field(default_factory=list)
     stocks: list[Stock] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    transactions: list[Transaction] = field(default_factory=list)
+    reversals: list[Reversal] = field(default_factory=list)
     rereads: list[Reread] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+
+def deletion(stream: str, crm_id: str) -> Batch:
+    """What it means for orders and customers that the CRM has no such object any more."""
+    if stream == "orders":
+        return Batch(orders=[Order(order_id=crm_id, is_deleted=True, is_complete=False)])
+    if stream == "customers":
+        return Batch(customers=[Customer(customer_id=crm_id, is_deleted=True, is_complete=False)])
+    return Batch()

@@ -57,12 +57,17 @@ async def verify_again(projects: ProjectDirectory, project: Project, request: We
                 return project
             refusal = again
     if project.problem is not None:
-        raise ProblemError(
-            503, "secret_unreadable",
-            "This project's webhook secret cannot be read at the moment; nothing was stored, send it again later.",
-            retry_after=60,
-        )  # fmt: skip
+        raise secret_unreadable()
     raise ProblemError(401, "not_authentic", f"The request is not authentic: {refusal}.")
+
+
+def secret_unreadable() -> ProblemError:
+    return ProblemError(
+        503,
+        "secret_unreadable",
+        "This project's webhook secret cannot be read at the moment; nothing was stored, send it again later.",
+        retry_after=60,
+    )
 
 
 def without_secrets(request: WebhookRequest, query: dict[str, str]) -> WebhookRequest:

@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from connectors import registry
 from database import migrate
 from database.connection import connect
 from database.encryption import Keyring
@@ -71,9 +72,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     metrics = Metrics()
     connections = Connections(lambda: connect(url, application="crm-elt ingest"))
 
+    mapping_secrets = {name for crm in registry.names() for name in registry.get(crm).capabilities.mapping_secrets}
+
     async def load() -> list[WebhookSettings]:
         async with connections.connection() as connection:
-            return await landing.webhook_settings(connection)
+            return await landing.webhook_settings(connection, mapping_secrets)
 
     group_commit = GroupCommit(
         lambda: connect(url, application="crm-elt ingest landing"),

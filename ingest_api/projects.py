@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from connectors import registry
-from connectors.protocol import Connector, WebhookAuth
+from connectors.protocol import Connector, MappingContext, WebhookAuth
 from database.encryption import EncryptionError, Keyring
 from database.repositories.credentials import WEBHOOK_SECRET
 from database.repositories.landing import WebhookSettings
@@ -43,8 +43,9 @@ class Project:
     crm: str
     connector: Connector
     auth: WebhookAuth
+    context: MappingContext
     problem: str | None = None
-    """Why nothing can be verified, though a secret is set: it does not decrypt."""
+    """Why nothing can be verified or read, though its secrets are set: they do not decrypt."""
 
 
 @dataclass(slots=True)
@@ -156,14 +157,26 @@ class ProjectDirectory:
             connector = registry.get(settings.crm)
         except KeyError:
             return None  # a kind of project that takes no webhooks, as csv
-        secret, problem = None, None
-        if settings.secret is not None:
+        secrets: dict[str, str] = {}
+        problem = None
+        for name in (WEBHOOK_SECRET, *connector.capabilities.mapping_secrets):
+            if name not in settings.secrets:
+                continue
             try:
-                secret = self._keyring.decrypt(settings.project_id, WEBHOOK_SECRET, settings.secret)
+                secrets[name] = self._keyring.decrypt(settings.project_id, name, settings.secrets[name])
             except EncryptionError as error:
                 problem = str(error)
                 log.warning("webhook_secret_unreadable", project=settings.project_id, error=problem)
-        return Project(settings.project_id, settings.crm, connector, webhook_auth(settings.webhook, secret), problem)
+        auth = webhook_auth(settings.webhook, secrets.pop(WEBHOOK_SECRET, None))
+        context = MappingContext(
+            settings.project_id,
+            settings.timezone,
+            settings.region,
+            settings.currency,
+            settings.options,
+            secrets=secrets,
+        )
+        return Project(settings.project_id, settings.crm, connector, auth, context, problem)
 
 
 def _kept(entry: _Entry | None, settings: WebhookSettings) -> _Entry:

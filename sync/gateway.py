@@ -40,12 +40,12 @@ async def open_account(
     Raises ConfigError if there is no such project or connector, or a credential is missing or does not decrypt.
     """
     project = await projects.load(connection, project_id, lookup)
-    row, capabilities = project.row, project.connector.capabilities
+    row, capabilities = project.row, project.connector.capabilities.given(project.row.options)
     try:
         secrets = await credentials.load(connection, keyring, project_id)
     except EncryptionError as error:
         raise ConfigError(f"The credentials of {project_id} cannot be decrypted: {error}") from None
-    if missing := [name for name in capabilities.credentials if not secrets.get(name)]:
+    if missing := capabilities.missing_credentials(secrets):
         raise ConfigError(
             f"{project_id} lacks the credential {', '.join(missing)}: set it and run `crm-elt apply` again."
         )

@@ -18,7 +18,7 @@ import structlog
 from connectors import registry
 from connectors.errors import ConfigError, ConnectorError, ErrorWord, SkipRowError
 from connectors.protocol import Connector
-from connectors.records import Batch, Customer, Order
+from connectors.records import Batch
 from database.connection import Connection, Pool
 from database.repositories import core, dead_letters, locks, queue, raw, requests
 from database.repositories.dead_letters import Letter
@@ -203,7 +203,8 @@ class Writer:
         if row.stream is None or row.crm_id is None:
             raise SkipRowError("The raw row names no record.")
         if row.stream.endswith(raw.TOMBSTONE):
-            return tombstone(row.stream.removesuffix(raw.TOMBSTONE), row.crm_id)
+            stream = row.stream.removesuffix(raw.TOMBSTONE)
+            return self._connector(row.crm).map_deletion(context, stream, row.crm_id)
         return self._connector(row.crm).map_record(context, row.stream, row.crm_id, row.body)
 
     def _connector(self, crm: str) -> Connector:
@@ -282,15 +283,6 @@ async def write_changes(connection: Connection, project_id: str, changes: Change
     for kind in ("products", "offers", "stocks"):
         await core.upsert(connection, project_id, kind, list(getattr(changes, kind).values()))
     return events
-
-
-def tombstone(stream: str, crm_id: str) -> Batch:
-    """What it means that the CRM has no such object."""
-    if stream == "orders":
-        return Batch(orders=[Order(order_id=crm_id, is_deleted=True, is_complete=False)])
-    if stream == "customers":
-        return Batch(customers=[Customer(customer_id=crm_id, is_deleted=True, is_complete=False)])
-    return Batch()
 
 
 def _is_of_a_record(error: Exception) -> bool:

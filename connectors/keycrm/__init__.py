@@ -61,7 +61,10 @@ class KeyCrm:
     def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
         webhook_auth.verify(auth, request)
 
-    def check_webhook(self, request: WebhookRequest) -> str:
+    def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
+        return mapping.map_deletion(stream, crm_id)
+
+    def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         return webhooks.check_webhook(request)
 
     def map_webhook(self, context: MappingContext, event_name: str | None, body: str, received_at: datetime) -> Batch:

@@ -29,11 +29,13 @@ from connectors.records import (
     Payment,
     Problem,
     Product,
+    Reversal,
     Source,
     Status,
     StatusEvent,
     StatusGroup,
     Stock,
+    deletion,
 )
 from connectors.values.fields import INDEXED_LENGTH, Fields, kind
 from connectors.values.phones import parse_phone
@@ -75,6 +77,19 @@ def map_record(context: MappingContext, stream: str, crm_id: str, body: str) -> 
     mapper(batch, fields, found_id, context)
     add_problems(batch, fields.notes, stream, found_id)
     return batch
+
+
+def map_deletion(stream: str, crm_id: str) -> Batch:
+    """An order that is gone takes its transaction with it."""
+    batch = deletion(stream, crm_id)
+    if stream == "orders":
+        batch.reversals.append(Reversal(transaction_id(crm_id)))
+    return batch
+
+
+def transaction_id(order_id: str) -> str:
+    """The external id of the transaction that a paid order is."""
+    return f"KEYCRM-{order_id}"
 
 
 def add_problems(batch: Batch, notes: list[str], stream: str | None, crm_id: str | None) -> None:

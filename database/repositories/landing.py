@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -51,7 +51,12 @@ class WebhookSettings(NamedTuple):
     project_id: str
     crm: str
     webhook: dict[str, Any]
-    secret: Sealed | None
+    secrets: dict[str, Sealed]
+    """The webhook's own and those that reading a webhook takes, by name."""
+    timezone: str = "UTC"
+    region: str | None = None
+    currency: str | None = None
+    options: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +124,37 @@ async def land_rejected(connection: Connection, rows: Sequence[RejectedRow]) -> 
     return await _land(connection, _LAND_REJECTED, rows)
 
 
-async def webhook_settings(connection: Connection) -> list[WebhookSettings]:
+async def webhook_settings(connection: Connection, mapping_secrets: Collection[str] = ()) -> list[WebhookSettings]:
     """Every project, enabled or not: what a stopped project is sent is kept too."""
     cursor = await connection.execute(
         """
-        select p.project_id, p.crm, p.webhook, c.key_id, c.nonce, c.ciphertext
+        select
+            p.project_id, p.crm, p.webhook, p.timezone, p.region, p.currency, p.options,
+            c.name, c.key_id, c.nonce, c.ciphertext
         from config.projects as p
-        left join config.credentials as c on c.project_id = p.project_id and c.name = %s
+        left join config.credentials as c on c.project_id = p.project_id and c.name = any(%s)
+        order by p.project_id, c.name
         """,
-        [WEBHOOK_SECRET],
+        [[WEBHOOK_SECRET, *mapping_secrets]],
     )
-    return [
-        WebhookSettings(
+    found: dict[str, WebhookSettings] = {}
+    for row in await cursor.fetchall():
+        settings = found.setdefault(
             row["project_id"],
-            row["crm"],
-            row["webhook"],
-            None if row["key_id"] is None else Sealed(row["key_id"], row["nonce"], row["ciphertext"]),
+            WebhookSettings(
+                row["project_id"],
+                row["crm"],
+                row["webhook"],
+                {},
+                row["timezone"],
+                row["region"],
+                row["currency"],
+                row["options"],
+            ),
         )
-        for row in await cursor.fetchall()
-    ]
+        if row["name"] is not None:
+            settings.secrets[row["name"]] = Sealed(row["key_id"], row["nonce"], row["ciphertext"])
+    return list(found.values())
 
 
 async def revision(connection: Connection) -> str | None:

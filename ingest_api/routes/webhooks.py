@@ -16,7 +16,7 @@ from connectors.errors import WebhookUnreadableError
 from connectors.protocol import WebhookRequest
 from database.repositories.landing import RejectedRow, WebhookRow
 from ingest_api import requests
-from ingest_api.authenticate import find_project, refusal_of, verify_again, without_secrets
+from ingest_api.authenticate import find_project, refusal_of, secret_unreadable, verify_again, without_secrets
 from ingest_api.landing import DatabaseAwayError, ProjectBusyError, QueueFullError, RowRefusedError
 from ingest_api.problems import ProblemError, send_problem
 from ingest_api.projects import Project
@@ -25,6 +25,7 @@ from ingest_api.services import Services
 _JSON = (b"content-type", b"application/json")
 _METHODS = ["POST", "GET"]
 _REASON_LENGTH = 500
+_NOTHING = "{}"
 
 log = structlog.get_logger()
 
@@ -96,6 +97,8 @@ class WebhookEndpoint:
 
 async def _keep(services: Services, project: Project, request: WebhookRequest) -> int:
     """Land an authentic webhook; its event id once it is durable."""
+    if project.problem is not None:  # a payload that is read with a wrong salt cannot be mended later
+        raise secret_unreadable()
     secret = project.auth.secret
     headers = requests.stored_headers(request.headers, project.auth.header, secret)
     query = requests.stored_query(request.query, secret)
@@ -118,6 +121,8 @@ async def _keep(services: Services, project: Project, request: WebhookRequest) -
         requests.address(request.remote_address),
         text,
     )
+    if project.connector.capabilities.is_medical:  # nothing but what the connector let through
+        row = row._replace(headers=_NOTHING, query=_NOTHING)
     try:
         return await services.landing.submit(row, len(encoded))
     except RowRefusedError as error:
@@ -132,7 +137,7 @@ def _read(project: Project, request: WebhookRequest, stored_query: str) -> str:
     if request.method == "GET":
         request = without_secrets(request, requests.decode_query(stored_query))
     try:
-        return project.connector.check_webhook(request)
+        return project.connector.check_webhook(request, project.context)
     except WebhookUnreadableError:
         raise
     except Exception as error:  # noqa: BLE001 - a payload that breaks the reader is kept like any other
@@ -144,6 +149,9 @@ async def _reject(
     services: Services, project: Project, request: WebhookRequest, headers: str, query: str, reason: str
 ) -> None:
     body = request.body if request.body or request.method != "GET" else query.encode()
+    if project.connector.capabilities.is_medical:
+        reason = f"{reason} Its {len(body)} bytes are health data and were not kept."
+        body, headers = b"", _NOTHING
     row = RejectedRow(
         project.project_id,
         project.crm,

@@ -121,7 +121,8 @@ async def _check_against_stored(
     problems: list[Problem] = []
     crm, given, webhook = values.get("crm", ""), values.get("credentials"), values.get("webhook")
     if crm in known and given is not None:
-        missing = [name for name in known[crm].credentials if name not in given and name not in state.secrets]
+        present = dict.fromkeys((*given, *state.secrets), "set")
+        missing = known[crm].given(values.get("options", {})).missing_credentials(present)
         if missing:
             names = listing([f"`{name}`" for name in missing])
             problems.append(Problem(draft.where("credentials"), f"{crm} needs {names}"))
@@ -151,7 +152,7 @@ async def _apply_project(
     if project.webhook.secret is not None:
         secrets[WEBHOOK_SECRET] = project.webhook.secret
     new = {name: value for name, value in secrets.items() if state.secrets.get(name) != value}
-    usable = {*capabilities.credentials, *capabilities.optional_credentials, WEBHOOK_SECRET}
+    usable = {*capabilities.given(project.options).credential_names, WEBHOOK_SECRET}
     useless = sorted(state.secrets.keys() - usable) if state.row is not None and state.row.crm != project.crm else []
     for name in new:
         changes.append(Change(project.id, f"credential {name}", "changed" if name in state.secrets else "added"))

@@ -190,15 +190,24 @@ class _Reader:
             hint = f" (did you mean {meant}?)" if meant else ""
             self._add((*draft.path, "crm"), f'no connector for "{crm}"{hint}; available: {available}')
             return
-        self._check_credentials(draft, crm, capabilities)
-        lacks_address = "base_url" not in draft.given and capabilities.default_base_url is None
-        if capabilities.streams and lacks_address:
-            self._add((*draft.path, "base_url"), f"required: {crm} has no address that is the same for all accounts")
         if raw.get("options") is not None:
             self._check_options(draft, crm, capabilities, raw["options"])
+        capabilities = self._refine(draft, capabilities)
+        self._check_credentials(draft, crm, capabilities)
+        lacks_address = "base_url" not in draft.given and capabilities.default_base_url is None
+        if capabilities.has_api and lacks_address:
+            self._add((*draft.path, "base_url"), f"required: {crm} has no address that is the same for all accounts")
+
+    def _refine(self, draft: Draft, capabilities: Capabilities) -> Capabilities:
+        """The capabilities with the project's options; as they are where these are wrong, which is told already."""
+        options = draft.values.get("options", {})
+        problems = [] if capabilities.check_options is None else capabilities.check_options(options)
+        for path, message in problems:
+            self._add((*draft.path, "options", *path.split(".")), message)
+        return capabilities if problems else capabilities.given(options)
 
     def _check_credentials(self, draft: Draft, crm: str, capabilities: Capabilities) -> None:
-        names = (*capabilities.credentials, *capabilities.optional_credentials)
+        names = sorted(capabilities.credential_names)
         for name in draft.values.get("credentials", {}):
             if name == WEBHOOK_SECRET:
                 self._add((*draft.path, "credentials", name), "set it as webhook: {secret: ...}")

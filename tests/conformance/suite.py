@@ -550,13 +550,13 @@ class ConnectorConformance:
     def test_a_good_webhook_is_accepted_stored_and_mapped(self, crm: SimulatedCrm) -> None:
         request = authenticated(crm.webhook(), crm.scheme)
         crm.connector.verify_webhook(self._auth(crm), request)
-        body = crm.connector.check_webhook(request)
+        body = crm.connector.check_webhook(request, crm.account().context)
         batch = crm.connector.map_webhook(crm.account().context, None, body, crm.clock.now)
         assert batch.rereads or batch.orders or batch.status_events
         assert not batch.problems
 
     def test_the_same_webhook_maps_to_the_same_records(self, crm: SimulatedCrm) -> None:
-        body = crm.connector.check_webhook(crm.webhook())
+        body = crm.connector.check_webhook(crm.webhook(), crm.account().context)
         first, second = (crm.connector.map_webhook(crm.account().context, None, body, crm.clock.now) for _ in range(2))
         assert first == second
 
@@ -586,7 +586,7 @@ class ConnectorConformance:
     )
     def test_a_malformed_webhook_is_unreadable(self, crm: SimulatedCrm, body: bytes) -> None:
         with pytest.raises(WebhookUnreadableError):
-            crm.connector.check_webhook(replace(crm.webhook(), body=body, query={}))
+            crm.connector.check_webhook(replace(crm.webhook(), body=body, query={}), crm.account().context)
 
     @pytest.mark.parametrize("body", ["{}", "[]", '[{"x":1}]', '{"event":7}', '{"event":"e","context":[]}', "7", "{"])
     def test_a_webhook_of_the_wrong_shape_raises_nothing_but_skip_row(self, crm: SimulatedCrm, body: str) -> None:

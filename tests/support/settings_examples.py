@@ -23,7 +23,7 @@ KNOWN = {
             "share": float,
         },
     ),
-    "csv": Capabilities(streams=(), credentials=()),
+    "csv": Capabilities(streams=(), credentials=(), has_api=False),
 }
 
 DESIGN_EXAMPLE = """

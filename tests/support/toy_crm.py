@@ -39,11 +39,13 @@ from connectors.records import (
     Problem,
     Product,
     Reread,
+    Reversal,
     Source,
     Status,
     StatusEvent,
     StatusGroup,
     Stock,
+    deletion,
 )
 
 STREAMS = (
@@ -161,7 +163,13 @@ class ToyCrm:
     def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
         webhook_auth.verify(auth, request)
 
-    def check_webhook(self, request: WebhookRequest) -> str:
+    def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
+        batch = deletion(stream, crm_id)
+        if stream == "orders":
+            batch.reversals.append(Reversal(f"TOY-{crm_id}"))
+        return batch
+
+    def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         return request.body.decode()
 
     async def check_health(self, http: HttpSession, account: Account) -> Health:

@@ -220,7 +220,7 @@ def test_what_the_simulator_sends_is_read_in_each_encoding(encoding: str) -> Non
     ]
     for payload in received:
         request = _encoded(payload, encoding)
-        batch = KEYCRM.map_webhook(CONTEXT, None, KEYCRM.check_webhook(request), clock.now)
+        batch = KEYCRM.map_webhook(CONTEXT, None, KEYCRM.check_webhook(request, CONTEXT), clock.now)
         assert not batch.problems
         assert batch.rereads == [Reread("orders", str(order.id))]
         assert batch.status_events[0].status_id == str(payload["context"]["status_id"])
@@ -243,7 +243,7 @@ def test_the_stock_webhook_and_the_leads_of_the_simulator_are_read() -> None:
 
 def _mapped(payload: Any, at: datetime) -> Batch:
     request = WebhookRequest("POST", {}, {}, msgspec.json.encode(payload))
-    return KEYCRM.map_webhook(CONTEXT, None, KEYCRM.check_webhook(request), at + timedelta(seconds=1))
+    return KEYCRM.map_webhook(CONTEXT, None, KEYCRM.check_webhook(request, CONTEXT), at + timedelta(seconds=1))
 
 
 def _encoded(payload: dict[str, Any], encoding: str) -> WebhookRequest:

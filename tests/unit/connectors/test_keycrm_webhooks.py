@@ -39,7 +39,7 @@ def request(body: bytes, content_type: str = "application/json", **query: str) -
 
 
 def checked(payload: Any) -> str:
-    return KEYCRM.check_webhook(request(json.dumps(payload, ensure_ascii=False).encode()))
+    return KEYCRM.check_webhook(request(json.dumps(payload, ensure_ascii=False).encode()), CONTEXT)
 
 
 def mapped(payload: Any, event_name: str | None = None, at: datetime = NOW) -> Batch:
@@ -243,10 +243,10 @@ def test_a_buyer_is_read_again_and_mapped_if_it_is_whole(name: str) -> None:
 
 def test_json_is_stored_as_it_came() -> None:
     body = '{ "event":"x",\n "context":{"price":1200.10,"big":123456789012345678901,"name":"\\u041e😀"}}'
-    assert KEYCRM.check_webhook(request(body.encode())) == body
-    assert KEYCRM.check_webhook(request(b"\xef\xbb\xbf" + body.encode())) == body
-    assert KEYCRM.check_webhook(request(body.encode(), "text/plain")) == body
-    assert KEYCRM.check_webhook(WebhookRequest("POST", {}, {}, body.encode())) == body
+    assert KEYCRM.check_webhook(request(body.encode()), CONTEXT) == body
+    assert KEYCRM.check_webhook(request(b"\xef\xbb\xbf" + body.encode()), CONTEXT) == body
+    assert KEYCRM.check_webhook(request(body.encode(), "text/plain"), CONTEXT) == body
+    assert KEYCRM.check_webhook(WebhookRequest("POST", {}, {}, body.encode()), CONTEXT) == body
 
 
 def test_a_form_and_a_get_are_stored_as_json() -> None:
@@ -264,9 +264,10 @@ def test_a_form_and_a_get_are_stored_as_json() -> None:
     }
     form = "application/x-www-form-urlencoded; charset=UTF-8"
     for fields in (as_json, in_brackets):
-        posted = KEYCRM.check_webhook(request(urlencode(fields).encode(), form, token="t"))
+        posted = KEYCRM.check_webhook(request(urlencode(fields).encode(), form, token="t"), CONTEXT)
         got = KEYCRM.check_webhook(
-            WebhookRequest("GET", {}, {**{k: str(v) for k, v in fields.items()}, "token": "t", "project": "p"}, b"")
+            WebhookRequest("GET", {}, {**{k: str(v) for k, v in fields.items()}, "token": "t", "project": "p"}, b""),
+            CONTEXT,
         )
         assert json.loads(posted) == json.loads(got)
         assert '"t"' not in posted
@@ -278,7 +279,7 @@ def test_a_form_and_a_get_are_stored_as_json() -> None:
 
 def test_lists_in_brackets_are_lists() -> None:
     body = KEYCRM.check_webhook(
-        WebhookRequest("GET", {}, {"event": "x", "context[a][0]": "p", "context[a][1]": "q"}, b"")
+        WebhookRequest("GET", {}, {"event": "x", "context[a][0]": "p", "context[a][1]": "q"}, b""), CONTEXT
     )
     assert json.loads(body) == {"event": "x", "context": {"a": ["p", "q"]}}
 
@@ -313,7 +314,7 @@ def test_lists_in_brackets_are_lists() -> None:
 )
 def test_what_cannot_be_read_is_refused_with_a_reason(given: WebhookRequest, reason: str) -> None:
     with pytest.raises(WebhookUnreadableError, match=reason):
-        KEYCRM.check_webhook(given)
+        KEYCRM.check_webhook(given, CONTEXT)
 
 
 JSON = st.recursive(
@@ -326,7 +327,7 @@ NAMES = st.sampled_from([None, *EVENT_NAMES, "?"])
 
 def survive(given: WebhookRequest, name: str | None) -> None:
     try:
-        body = KEYCRM.check_webhook(given)
+        body = KEYCRM.check_webhook(given, CONTEXT)
     except WebhookUnreadableError:
         return
     try:

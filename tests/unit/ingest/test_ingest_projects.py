@@ -36,7 +36,7 @@ class Database:
     def put(self, project_id: str, secret: str, crm: str = "keycrm") -> None:
         sealed = self.keyring.encrypt(project_id, WEBHOOK_SECRET, secret)
         self.settings = [one for one in self.settings if one.project_id != project_id]
-        self.settings.append(WebhookSettings(project_id, crm, {"auth": "token"}, sealed))
+        self.settings.append(WebhookSettings(project_id, crm, {"auth": "token"}, {WEBHOOK_SECRET: sealed}))
 
     async def load(self) -> Sequence[WebhookSettings]:
         self.reads += 1
@@ -168,7 +168,8 @@ async def test_before_the_first_reading_nothing_is_called_unknown(
 async def test_a_secret_that_does_not_open_leaves_a_problem_and_no_secret(
     directory: ProjectDirectory, database: Database
 ) -> None:
-    database.settings = [WebhookSettings("p", "keycrm", {"auth": "token"}, Sealed("gone", b"n" * 12, b"x"))]
+    sealed = Sealed("gone", b"n" * 12, b"x")
+    database.settings = [WebhookSettings("p", "keycrm", {"auth": "token"}, {WEBHOOK_SECRET: sealed})]
     project = await directory.find("p")
     assert project is not None
     assert project.auth.secret is None
