@@ -84,6 +84,11 @@ def code_location(
     _become(command, variables_for(stack))
 
 
+# Dagster imports this module in two threads at once, on which Python 3.11's import sometimes fails (KeyError); so it is
+# there before the threads are.
+_VALIDATE = "import dagster._grpc.server; from dagster._cli import main; main()"
+
+
 @commands.command()
 def check(workspace: WorkspaceOption = WORKSPACE) -> None:
     """Load all definitions, as webserver and daemon would, and say whether they are valid."""
@@ -91,7 +96,7 @@ def check(workspace: WorkspaceOption = WORKSPACE) -> None:
 
     stack = open_stack()
     result = subprocess.run(
-        [script("dagster"), "definitions", "validate", "-w", str(workspace)],
+        [sys.executable, "-c", _VALIDATE, "definitions", "validate", "-w", str(workspace)],
         env={**os.environ, **variables_for(stack)},
         capture_output=True,
         text=True,

@@ -50,7 +50,7 @@ class Capabilities:
     credential_sets: tuple[tuple[str, ...], ...] = ()
     """Alternatives: besides `credentials`, all of at least one of these sets must be set."""
     mapping_secrets: tuple[str, ...] = ()
-    """Credentials that mapping and `check_webhook` need: the salt of a hash."""
+    """Credentials that `check_webhook` needs: the salt of a hash."""
     options: Mapping[str, type] = field(default_factory=dict)
     """Name and type of each connector-specific option, besides `rate_limit`."""
     check_options: Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]] | None = None
@@ -124,7 +124,7 @@ class MappingContext:
     places: Mapping[str, Place] = field(default_factory=dict)
     """What the CRM has told of its places, by id."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The credentials that `Capabilities.mapping_secrets` names."""
+    """The credentials that `Capabilities.mapping_secrets` names, for `check_webhook` alone."""
 
     def timezone_of(self, place_id: str | None = None) -> str:
         """The zone of a place, else that of the account, else the project's."""

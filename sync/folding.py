@@ -20,8 +20,10 @@ from connectors.records import (
     OrderItems,
     OrderMarketing,
     OrderPayments,
+    Reversal,
     StatusEvent,
     Stock,
+    Transaction,
 )
 from database.repositories.core import CUSTOMER_COLUMNS, EventState, OrderState
 
@@ -31,6 +33,8 @@ _MARKETING_FIELDS = tuple(OrderMarketing.__dataclass_fields__)
 _order_values = attrgetter(*_ORDER_FIELDS)
 _customer_values = attrgetter(*_CUSTOMER_FIELDS)
 _marketing_values = attrgetter(*_MARKETING_FIELDS)
+_TRANSACTION_FIELDS = tuple(Transaction.__dataclass_fields__)
+_transaction_values = attrgetter(*_TRANSACTION_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Mapped:
     origin: str
     """webhook, pull or reread"""
     arrived_at: datetime
+    crm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,8 @@ class Known:
     """Only of orders with approximate events."""
     currencies: Mapping[str, str] = field(default_factory=dict)
     """By source id."""
+    transactions: Mapping[str, datetime | None] = field(default_factory=dict)
+    """`source_updated_at` by external id."""
 
 
 @dataclass(slots=True)
@@ -75,6 +82,10 @@ class Changes:
     products: dict[str, Any] = field(default_factory=dict)
     offers: dict[str, Any] = field(default_factory=dict)
     stocks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    places: dict[str, Any] = field(default_factory=dict)
+    transactions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reversals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of transactions that core has already, by external id."""
     rereads: list[tuple[str, str]] = field(default_factory=list)
     """(stream, id) of which core is behind what was hinted."""
 
@@ -144,6 +155,7 @@ class _Folding:
         self._currencies = dict(known.currencies)
         self._states: dict[str, OrderState] = {}
         self._customers = dict(known.customers)
+        self._transactions = dict(known.transactions)
         self._events: dict[str, list[tuple[str, datetime, str]]] = {}
         self._hints: dict[tuple[str, str], datetime | None] = {}
         self._changes = Changes()
@@ -187,6 +199,12 @@ class _Folding:
             changes.offers[offer.offer_id] = offer
         for stock in batch.stocks:
             self._stock(stock, record.arrived_at)
+        for place in batch.places:
+            changes.places[place.place_id] = place
+        for transaction in batch.transactions:
+            self._transaction(transaction, record, currencies)
+        for reversal in batch.reversals:
+            self._reversal(reversal, record.origin)
         for reread in batch.rereads:
             self._hint(reread.stream, reread.crm_id, times.get(reread.crm_id))
 
@@ -325,7 +343,7 @@ class _Folding:
             "status_group_id": event.status_group_id,
             "status_changed_at": event.status_changed_at,
             "order_created_at": event.order_created_at,
-            "source": origin,
+            "source": "history" if event.is_history else origin,
             "is_approximate": event.is_approximate,
             "payload": event.payload,
             "dedup_key": key,
@@ -349,6 +367,37 @@ class _Folding:
         last = max(history)
         in_force = max((item for item in history if item[0] <= event.status_changed_at), default=None)
         return last[2] != event.status_id and (in_force is None or in_force[2] != event.status_id)
+
+    def _transaction(self, transaction: Transaction, record: Mapped, currencies: Mapping[str, str | None]) -> None:
+        identifier, time = transaction.external_id, transaction.source_updated_at
+        if not is_not_older(time, self._transactions.get(identifier)):
+            return
+        currency = transaction.currency
+        if currency is None and transaction.order_id is not None:
+            currency = currencies.get(transaction.order_id)
+        values = dict(zip(_TRANSACTION_FIELDS, _transaction_values(transaction), strict=True))
+        values |= {
+            "crm": record.crm,
+            "currency": currency or self._currency,
+            "state": "active",
+            "source": record.origin,
+            "source_updated_at": time or self._transactions.get(identifier),
+        }
+        self._changes.transactions[identifier] = values
+        self._changes.reversals.pop(identifier, None)
+        self._transactions[identifier] = values["source_updated_at"]
+
+    def _reversal(self, reversal: Reversal, origin: str) -> None:
+        identifier, time = reversal.external_id, reversal.source_updated_at
+        if identifier not in self._transactions or not is_not_older(time, self._transactions[identifier]):
+            return
+        time = time or self._transactions[identifier]
+        changes = {"state": "reversed", "source": origin, "source_updated_at": time}
+        if identifier in self._changes.transactions:
+            self._changes.transactions[identifier] |= changes
+        else:
+            self._changes.reversals[identifier] = {"external_id": identifier, **changes}
+        self._transactions[identifier] = time
 
     def _stock(self, stock: Stock, arrived_at: datetime) -> None:
         earlier = self._changes.stocks.get(stock.offer_id)

@@ -21,6 +21,7 @@ from database.repositories.settings import ProjectRow
 from sync import projects
 from sync.projects import Lookup
 from sync.settings.rows import SYNC_DEFAULTS
+from sync.tokens import PostgresTokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,14 @@ class ProjectAccount(Account):
 
 
 async def open_account(
-    connection: Connection, keyring: Keyring, project_id: str, lookup: Lookup = registry.get
+    pool: Pool, connection: Connection, keyring: Keyring, project_id: str, lookup: Lookup = registry.get
 ) -> ProjectAccount:
-    """The account of a project, credentials in clear.
+    """The account of a project, credentials in clear; its tokens are fetched and stored through the pool.
 
     Raises ConfigError if there is no such project or connector, or a credential is missing or does not decrypt.
     """
     project = await projects.load(connection, project_id, lookup)
-    row, capabilities = project.row, project.connector.capabilities.given(project.row.options)
+    row, capabilities = project.row, project.capabilities
     try:
         secrets = await credentials.load(connection, keyring, project_id)
     except EncryptionError as error:
@@ -52,16 +53,18 @@ async def open_account(
     base_url = row.base_url or capabilities.default_base_url
     if base_url is None:
         raise ConfigError(f"{project_id} has no base_url, and {row.crm} has no usual one: set it in the settings.")
+    secrets.pop(WEBHOOK_SECRET, None)
     pull = {**SYNC_DEFAULTS, **row.sync}
     return ProjectAccount(
         project_id=project_id,
         crm=row.crm,
         base_url=base_url,
-        credentials={name: value for name, value in secrets.items() if name != WEBHOOK_SECRET},
+        credentials=secrets,
         context=project.context,
         options=row.options,
         batch_size=int(pull["batch_size"]),
         since=_time(pull["since"], row.timezone),
+        tokens=PostgresTokens(pool, keyring, project_id, secrets),
         limit=_limit(row.options, capabilities.rate_limit),
         retry_attempts=int(pull["retry_attempts"]),
         max_concurrent=int(pull["max_concurrent_requests"]),
@@ -100,7 +103,7 @@ async def check_health(pool: Pool, keyring: Keyring, project_id: str, lookup: Lo
     """Try the project's credentials with one cheap call."""
     try:
         async with pool.connection() as connection:
-            account = await open_account(connection, keyring, project_id, lookup)
+            account = await open_account(pool, connection, keyring, project_id, lookup)
         async with open_session(pool, account) as http:
             return await _connector(account, lookup).check_health(http, account)
     except ConnectorError as error:
@@ -115,7 +118,7 @@ async def register_webhook(
     Raises ConnectorError.
     """
     async with pool.connection() as connection:
-        account = await open_account(connection, keyring, project_id, lookup)
+        account = await open_account(pool, connection, keyring, project_id, lookup)
     target = f"{url.rstrip('/')}/webhooks/{account.crm}/{project_id}"
     async with open_session(pool, account) as http:
         return await _connector(account, lookup).register_webhook(http, account, target)

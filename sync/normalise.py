@@ -8,7 +8,7 @@ row twice changes nothing. A row that cannot be applied becomes a dead letter an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -20,7 +20,7 @@ from connectors.errors import ConfigError, ConnectorError, ErrorWord, SkipRowErr
 from connectors.protocol import Connector
 from connectors.records import Batch
 from database.connection import Connection, Pool
-from database.repositories import core, dead_letters, locks, queue, raw, requests
+from database.repositories import core, dead_letters, locks, queue, raw, requests, transactions
 from database.repositories.dead_letters import Letter
 from database.repositories.raw import RawRow
 from sync import projects
@@ -118,6 +118,7 @@ async def _drain_batch(pool: Pool, project_id: str, max_rows: int, *, wait: bool
         async for rows in portions:
             result.add(await writer.apply(rows))
         await queue.delete(connection, project_id, [entry.queue_id for entry in entries])
+        await writer.finish()
     if result.failed:
         _log.warning("records_failed", project_id=project_id, failed=result.failed, rows=result.rows)
     return result
@@ -140,6 +141,7 @@ class Writer:
         self._project = project
         self._lookup = lookup
         self._is_replay = is_replay
+        self._sales: set[str] = set()
 
     @classmethod
     async def open(
@@ -171,7 +173,8 @@ class Writer:
                 _letter(row, "skip_row", problem.reason, stream=problem.stream, crm_id=problem.crm_id)
                 for problem in batch.problems
             ]
-            mapped.append((row, Mapped(batch, row.origin, row.arrived_at or datetime.now(UTC))))
+            mapped.append((row, Mapped(batch, row.origin, row.arrived_at or datetime.now(UTC), row.crm or "")))
+            self._learn(batch)
         result = DrainResult(rows=len(rows))
         await self._write(mapped, result, letters)
         if letters:
@@ -191,6 +194,10 @@ class Writer:
         )
         return result
 
+    async def finish(self) -> None:
+        """The last write of the caller's transaction: what it changed joins the feed of transactions."""
+        await transactions.note_changes(self._connection, self._project_id, self._sales)
+
     def _map(self, row: RawRow) -> Batch:
         if row.body is None or row.crm is None or row.arrived_at is None:
             raise SkipRowError("The raw row is gone: retention removed it before it was applied.")
@@ -206,6 +213,13 @@ class Writer:
             stream = row.stream.removesuffix(raw.TOMBSTONE)
             return self._connector(row.crm).map_deletion(context, stream, row.crm_id)
         return self._connector(row.crm).map_record(context, row.stream, row.crm_id, row.body)
+
+    def _learn(self, batch: Batch) -> None:
+        """Places tell how to read the rows after them."""
+        if batch.places and isinstance(self._project, Project):
+            context = self._project.context
+            places = {**context.places, **{place.place_id: place for place in batch.places}}
+            self._project = replace(self._project, context=replace(context, places=places))
 
     def _connector(self, crm: str) -> Connector:
         """Of the CRM that the row came from: a project may have moved to another one since."""
@@ -250,6 +264,7 @@ class Writer:
         orders: set[str] = set()
         customers: set[str] = set()
         guesses: set[str] = set()
+        sales: set[str] = set()
         for record in records:
             batch = record.batch
             orders.update(order.order_id for order in batch.orders)
@@ -259,11 +274,15 @@ class Writer:
             orders.update(reread.crm_id for reread in batch.rereads)
             customers.update(customer.customer_id for customer in batch.customers)
             guesses.update(event.order_id for event in batch.status_events if event.is_approximate)
+            sales.update(sale.external_id for sale in batch.transactions)
+            sales.update(sale.external_id for sale in batch.reversals)
+        self._sales |= sales
         return Known(
             orders=await core.order_states(connection, project_id, orders) if orders else {},
             customers=await core.customer_times(connection, project_id, customers) if customers else {},
             events=await core.events_of(connection, project_id, guesses) if guesses else {},
             currencies=await core.source_currencies(connection, project_id) if orders else {},
+            transactions=await transactions.times(connection, project_id, sales) if sales else {},
         )
 
 
@@ -280,8 +299,9 @@ async def write_changes(connection: Connection, project_id: str, changes: Change
     )
     await core.replace_payments(connection, project_id, list(changes.payments), changes.payment_rows())
     await core.upsert(connection, project_id, "order_marketing", list(changes.marketing.values()))
-    for kind in ("products", "offers", "stocks"):
+    for kind in ("products", "offers", "stocks", "places", "transactions"):
         await core.upsert(connection, project_id, kind, list(getattr(changes, kind).values()))
+    await transactions.reverse(connection, project_id, list(changes.reversals.values()))
     return events
 
 

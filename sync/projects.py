@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from connectors import registry
 from connectors.errors import ConfigError
-from connectors.protocol import Connector, MappingContext
+from connectors.protocol import Capabilities, Connector, MappingContext
+from connectors.records import Place
 from database.connection import Connection
-from database.repositories import settings
+from database.repositories import core, settings
 from database.repositories.settings import ProjectRow
 
 Lookup = Callable[[str], Connector]
@@ -22,22 +24,30 @@ class Project:
     connector: Connector
     context: MappingContext
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """The connector's, with the project's options."""
+        return self.connector.capabilities.given(self.row.options)
+
 
 async def load(connection: Connection, project_id: str, lookup: Lookup = registry.get) -> Project:
     """Raises ConfigError if there is no such project, or no connector for its CRM."""
     row = await settings.load_project(connection, project_id)
     if row is None:
         raise ConfigError(f"There is no project {project_id!r}: add it with `crm-elt apply`.")
-    return Project(row, connector_of(row.crm, lookup), context_of(row))
+    connector = connector_of(row.crm, lookup)
+    return Project(row, connector, context_of(row, await core.places(connection, project_id)))
 
 
-def context_of(row: ProjectRow) -> MappingContext:
+def context_of(row: ProjectRow, places: Iterable[Mapping[str, Any]] = ()) -> MappingContext:
+    """What mapping may know; `places` are rows of core.places."""
     return MappingContext(
         project_id=row.project_id,
         timezone=row.timezone,
         region=row.region,
         currency=row.currency,
         options=row.options,
+        places={place["place_id"]: Place(**place) for place in places},
     )
 
 

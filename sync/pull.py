@@ -24,7 +24,7 @@ from database.repositories.runs import Counts
 from sync import projects
 from sync.gateway import ProjectAccount, open_account, open_session
 from sync.normalise import DrainResult, drain
-from sync.projects import Lookup
+from sync.projects import Lookup, Project
 from sync.settings.rows import SYNC_DEFAULTS
 
 FLUSH_RECORDS = 1000
@@ -118,10 +118,10 @@ async def pull_project(
                 f"{project_id} is disabled ({project.row.disabled_reason or 'by hand'}): "
                 f"run `crm-elt project enable {project_id}`."
             )
-        chosen = _choose(project.connector, project.row.sync, streams, window)
+        chosen = _choose(project, streams, window)
         await runs.abandon_dead(connection, project_id)
         try:
-            account = await open_account(connection, keyring, project_id, lookup)
+            account = await open_account(pool, connection, keyring, project_id, lookup)
         except ConfigError as error:
             await disable(connection, project_id, error)
             raise
@@ -401,21 +401,19 @@ async def _read_ahead(
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _choose(
-    connector: Connector, sync: dict[str, Any], names: Sequence[str] | None, window: Window | None
-) -> list[Stream]:
+def _choose(project: Project, names: Sequence[str] | None, window: Window | None) -> list[Stream]:
     """The streams to pull, dictionaries first. Raises ConfigError if one of the names is unknown."""
-    capabilities = connector.capabilities
+    capabilities, crm = project.capabilities, project.row.crm
     if names is not None:
         known = {stream.name for stream in capabilities.streams}
         if unknown := [name for name in names if name not in known]:
             names_known = ", ".join(stream.name for stream in capabilities.streams)
-            raise ConfigError(f"{connector.crm} has no stream {unknown[0]!r}: it has {names_known}.")
+            raise ConfigError(f"{crm} has no stream {unknown[0]!r}: it has {names_known}.")
         if window is not None and (lacking := [name for name in names if not capabilities.stream(name).has_windows]):
-            raise ConfigError(f"{connector.crm} cannot pull {lacking[0]!r} for a period: pull it whole.")
+            raise ConfigError(f"{crm} cannot pull {lacking[0]!r} for a period: pull it whole.")
         chosen = [stream for stream in capabilities.streams if stream.name in names]
     else:
-        enabled = {**SYNC_DEFAULTS, **sync}
+        enabled = {**SYNC_DEFAULTS, **project.row.sync}
         off = {stream for key, streams in SWITCHED.items() if not enabled.get(key) for stream in streams}
         chosen = [stream for stream in capabilities.streams if stream.name not in off]
         if window is not None:

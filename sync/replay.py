@@ -10,7 +10,7 @@ import structlog
 
 from connectors import registry
 from database.connection import Pool
-from database.repositories import core, locks, logs, queue, raw, runs
+from database.repositories import core, locks, logs, queue, raw, runs, transactions
 from database.repositories.runs import Counts
 from sync import projects
 from sync.normalise import BATCH_ROWS, PORTION_CHARACTERS, DrainResult, Writer
@@ -92,3 +92,8 @@ async def _replay(
             result.add(await writer.apply(rows))
             if progress is not None:
                 progress(result.rows, max(total, result.rows))
+        if since is None and until is None:
+            await transactions.restore_vanished(connection, project_id)
+            await transactions.note_changes(connection, project_id, None)
+        else:
+            await writer.finish()

@@ -255,14 +255,14 @@ async def _reread(
     if not project.row.is_enabled:
         raise ConfigError(f"{project_id} is disabled: run `crm-elt project enable {project_id}`.")
     try:
-        readable = project.connector.capabilities.stream(stream).can_read_one
+        readable = project.capabilities.stream(stream).can_read_one
     except KeyError:
         readable = False
     if not readable:
         raise PermanentError(f"{project.row.crm} cannot read one object of {stream!r}.")
     began = time.monotonic()
     try:
-        account = await open_account(connection, keyring, project_id, lookup)
+        account = await open_account(pool, connection, keyring, project_id, lookup)
         async with open_session(pool, account) as http:
             record = await project.connector.read(http, account, stream, crm_id)
     except ConnectorError as error:

@@ -25,12 +25,15 @@ from connectors.records import (
     OrderMarketing,
     OrderPayments,
     Payment,
+    Place,
     Product,
+    Reversal,
     Source,
     Status,
     StatusEvent,
     StatusGroup,
     Stock,
+    Transaction,
 )
 
 LONGEST_ID = 255
@@ -47,6 +50,7 @@ _NUMBERS: dict[type, tuple[str, ...]] = {
     Product: ("price", "purchased_price"),
     Offer: ("price", "purchased_price"),
     Stock: ("in_stock", "in_reserve"),
+    Transaction: ("amount",),
 }
 _IDS: dict[type, tuple[str, ...]] = {
     StatusGroup: ("status_group_id",),
@@ -63,6 +67,9 @@ _IDS: dict[type, tuple[str, ...]] = {
     Product: ("product_id", "sku"),
     Offer: ("offer_id", "product_id", "sku"),
     Stock: ("offer_id", "sku"),
+    Place: ("place_id",),
+    Transaction: ("external_id", "customer_id", "phone_e164", "order_id"),
+    Reversal: ("external_id",),
 }
 
 
@@ -92,6 +99,9 @@ def check(batch: Batch, body: str) -> None:
         (Product, batch.products),
         (Offer, batch.offers),
         (Stock, batch.stocks),
+        (Place, batch.places),
+        (Transaction, batch.transactions),
+        (Reversal, batch.reversals),
     ):
         if records:
             _check(kind, records)

@@ -35,6 +35,7 @@ from connectors.records import (
     StatusEvent,
     StatusGroup,
     Stock,
+    Transaction,
     deletion,
 )
 from connectors.values.fields import INDEXED_LENGTH, Fields, kind
@@ -43,6 +44,7 @@ from connectors.values.plain import plain_json
 
 # The API gives groups as numbers only; the names are those of the vendor's own funnel.
 GROUP_NAMES = {"1": "New", "2": "Approval", "3": "Production", "4": "Delivery", "5": "Completed", "6": "Cancelled"}
+CANCELLED_GROUP = "6"
 UTM_NAMES = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 MARKETING_NAMES = (*UTM_NAMES, "fbclid", "gclid")
 _MARKETING_LENGTH = 500
@@ -142,8 +144,42 @@ def map_order(batch: Batch, row: Fields, order_id: str, context: MappingContext)
     if payments is not None:
         paid = tuple(payment for entry in payments if (payment := _payment(entry, order_id)) is not None)
         batch.order_payments.append(OrderPayments(order_id, paid, updated_at))
+        _add_sale(batch, row.text("payment_status"), order, paid, customer, lines)
     if (marketing := _marketing(row.child("marketing"), comment, order_id)) is not None:
         batch.order_marketing.append(marketing)
+
+
+def _add_sale(
+    batch: Batch,
+    payment_status: str | None,
+    order: Order,
+    payments: tuple[Payment, ...],
+    customer: Customer | None,
+    lines: list[Fields] | None,
+) -> None:
+    """An order paid in full is a sale, at its last paid payment; unpaid, cancelled or deleted it is none any more."""
+    paid = [payment for payment in payments if payment.status == "paid"]
+    is_paid = payment_status in ("paid", "overpaid") and bool(paid)
+    if not is_paid or order.is_deleted or order.status_group_id == CANCELLED_GROUP:
+        batch.reversals.append(Reversal(transaction_id(order.order_id), order.source_updated_at))
+        return
+    times = [time for payment in paid if (time := payment.paid_at or payment.source_created_at) is not None]
+    occurred_at = max(times, default=order.source_updated_at)
+    if order.grand_total is None or occurred_at is None:
+        return  # what is missing is told as a problem of its field
+    batch.transactions.append(
+        Transaction(
+            external_id=transaction_id(order.order_id),
+            occurred_at=occurred_at,
+            amount=order.grand_total,
+            customer_id=order.customer_id,
+            phone_e164=None if customer is None else customer.phone_e164,
+            email=None if customer is None else customer.email,
+            description=next((name for line in lines or () if (name := line.text("name"))), None),
+            order_id=order.order_id,
+            source_updated_at=order.source_updated_at,
+        )
+    )
 
 
 def read_order(

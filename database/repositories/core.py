@@ -179,6 +179,20 @@ _STATEMENTS: dict[str, str] = {
     + " and (excluded.stock_updated_at >= stored.stock_updated_at) is not false",
 }
 
+_STATEMENTS["places"] = _Table(
+    "places", ["place_id"], _columns("place_id text; name text; timezone text; currency text"), {}
+).overwrite
+_STATEMENTS["transactions"] = _Table(
+    "transactions",
+    ["external_id"],
+    _columns(
+        "external_id text; crm text; occurred_at timestamptz; amount numeric; currency text; customer_id text; "
+        "phone_e164 text; email text; description text; order_id text; is_medical boolean; state text; source text; "
+        "source_updated_at timestamptz"
+    ),
+    {},
+).overwrite
+
 ORDER_COLUMNS = _ORDERS.columns
 CUSTOMER_COLUMNS = _CUSTOMERS.columns
 
@@ -345,6 +359,14 @@ async def source_currencies(connection: Connection, project_id: str) -> dict[str
     return {row["source_id"]: row["currency"] for row in await cursor.fetchall()}
 
 
+async def places(connection: Connection, project_id: str) -> list[dict[str, Any]]:
+    """What the CRM has told of its places."""
+    cursor = await connection.execute(
+        "select place_id, name, timezone, currency from core.places where project_id = %s", [project_id]
+    )
+    return await cursor.fetchall()
+
+
 async def order_summary(connection: Connection, project_id: str, order_id: str) -> OrderSummary | None:
     """None if the order was never seen."""
     cursor = await connection.execute(
@@ -368,6 +390,8 @@ async def knows_customer(connection: Connection, project_id: str, customer_id: s
 async def delete_project(connection: Connection, project_id: str) -> None:
     """Delete all of a project's core rows: the first step of a full replay, in its transaction."""
     for table in (
+        "transactions",
+        "places",
         "order_status_events",
         "order_items",
         "order_marketing",

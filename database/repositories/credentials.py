@@ -43,10 +43,14 @@ async def load_sealed(connection: Connection, project_id: str) -> dict[str, Seal
     return {row["name"]: _sealed(row) for row in await cursor.fetchall()}
 
 
+async def share_keys(connection: Connection) -> None:
+    """Shared with other writers, not with `key_ids_in_use`: a key is not dropped between encrypting and committing."""
+    await connection.execute("select pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [_ROTATION_LOCK])
+
+
 async def store(connection: Connection, keyring: Keyring, project_id: str, values: Mapping[str, str]) -> None:
     """Set these credentials of a project, new or not; its others stay."""
-    # Shared with other writers, not with `key_ids_in_use`: a key is not dropped between encrypting and committing.
-    await connection.execute("select pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [_ROTATION_LOCK])
+    await share_keys(connection)
     for name, value in values.items():
         sealed = keyring.encrypt(project_id, name, value)
         await connection.execute(
@@ -94,7 +98,7 @@ async def key_ids_in_use(connection: Connection) -> set[str]:
     """Ids of the keys that stored credentials need. Until the caller's transaction ends no credential is written,
     so that keys outside the set can be dropped in it."""
     await connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [_ROTATION_LOCK])
-    cursor = await connection.execute("select distinct key_id from config.credentials")
+    cursor = await connection.execute("select key_id from config.credentials union select key_id from sync.tokens")
     return {row["key_id"] for row in await cursor.fetchall()}
 
 
@@ -106,7 +110,7 @@ async def drop_unused_keys(connection: Connection, home: Path) -> tuple[str, ...
 
 async def _rotate_project(connection: Connection, keyring: Keyring, project_id: str, current: str, actor: str) -> int:
     async with connection.transaction():
-        await connection.execute("select pg_advisory_xact_lock_shared(hashtextextended(%s, 0))", [_ROTATION_LOCK])
+        await share_keys(connection)
         cursor = await connection.execute(
             """
             select name, key_id, nonce, ciphertext
