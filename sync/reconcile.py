@@ -1,8 +1,8 @@
 """The nightly comparison: which objects the CRM has and we do not, and which are gone there.
 
 Neither is taken on trust. An object that seems missing or gone is read by its id where the CRM can do that; else what
-is missing brings a full pull of the stream, and what is gone is marked deleted. A list that lacks a large part of what is
-known is more likely cut short than true: then nothing is done, and somebody is told.
+is missing brings a full pull of the stream, and what is gone is marked deleted. A list that lacks a large part of what
+is known is more likely cut short than true: then nothing is done, and somebody is told.
 """
 
 from __future__ import annotations
