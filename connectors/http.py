@@ -155,11 +155,13 @@ class HttpSession:
         retry_attempts: int = 3,
         max_concurrent: int = 10,
         secrets: Iterable[str] = (),
+        is_confidential: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         """`timeout` is for one attempt, its whole body included; `retry_attempts` are those after the first one;
-        `secrets` never appear in an error or a log line. Raises ConfigError if base_url is no http address."""
+        `secrets` never appear in an error or a log line, nor, where it `is_confidential`, a word that the CRM says.
+        Raises ConfigError if base_url is no http address."""
         self.account_key = account_key
         self.max_concurrent = max(1, max_concurrent)
         self.last_response_date: datetime | None = None
@@ -172,6 +174,7 @@ class HttpSession:
         self._slots = anyio.Semaphore(self.max_concurrent)
         self._sleep = sleep
         self._scrubber = Scrubber(secrets)
+        self._is_confidential = is_confidential
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
             limits=httpx.Limits(max_connections=self.max_concurrent, max_keepalive_connections=self.max_concurrent),
@@ -289,7 +292,9 @@ class HttpSession:
                 ) from None
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
                 # Not chained: an httpx error carries the request, headers and all.
-                raise RetryError(self.scrub(f"{name}: {type(error).__name__}: {error}")) from None
+                # It may quote the answer: a line of a body where a header should be.
+                said = "" if self._is_confidential else f": {error}"
+                raise RetryError(self.scrub(f"{name}: {type(error).__name__}{said}")) from None
         status, body = response.status_code, response.content
         date = _read_date(response.headers.get("date"))
         self.last_response_date = date or self.last_response_date
@@ -302,10 +307,9 @@ class HttpSession:
         try:
             value = decode(body)
         except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError) as problem:
+            said = "" if self._is_confidential else f": {_short(str(problem))}"
             raise RetryError(
-                self.scrub(
-                    f"{name}: the answer is not the JSON it should be ({len(body)} bytes): {_short(str(problem))}"
-                ),
+                self.scrub(f"{name}: the answer is not the JSON it should be ({len(body)} bytes){said}"),
                 status=status,
             ) from None
         if (refused := self._inspected(name, inspect, status, response.headers, value)) is not None:
@@ -321,7 +325,7 @@ class HttpSession:
         return type(error)(message, status=error.status or status, retry_after=error.retry_after)
 
     def _refusal(self, name: str, status: int, headers: httpx.Headers, body: bytes) -> ConnectorError:
-        said = vendor_message(body)
+        said = "" if self._is_confidential else vendor_message(body)
         text = self.scrub(mask_text(f"{name}: the CRM answers {status}{f': {said}' if said else ''}"))
         if status in (401, 402, 403):
             hint = {401: "check the credentials", 402: "the account is not paid", 403: "the credentials lack the right"}
