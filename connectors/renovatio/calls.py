@@ -138,7 +138,9 @@ def _refusal(status: int, code: str | None, headers: Mapping[str, str], may_be_t
     is_good = 200 <= status < 300
     if is_good and code is None:
         return None
-    told = code if code is not None and code.isdigit() else None if is_good else str(status)
+    # The status goes before the code, but for those two that say nothing by themselves.
+    says_nothing = is_good or status == 400
+    told = code if says_nothing and code is not None and code.isdigit() else None if is_good else str(status)
     number = int(told) if told is not None else 0
     if number == 401:
         return RetryError(
