@@ -10,6 +10,7 @@ import hashlib
 import logging
 import random
 import re
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -156,12 +157,14 @@ class HttpSession:
         max_concurrent: int = 10,
         secrets: Iterable[str] = (),
         is_confidential: bool = False,
+        ca_file: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         """`timeout` is for one attempt, its whole body included; `retry_attempts` are those after the first one;
         `secrets` never appear in an error or a log line, nor, where it `is_confidential`, a word that the CRM says.
-        Raises ConfigError if base_url is no http address."""
+        `ca_file` holds the certificates (PEM) of the authority that signed the server's, where that is a private one.
+        Raises ConfigError if base_url is no http address, or the file cannot be read."""
         self.account_key = account_key
         self.max_concurrent = max(1, max_concurrent)
         self.last_response_date: datetime | None = None
@@ -181,7 +184,7 @@ class HttpSession:
             transport=transport,
             follow_redirects=False,  # the key must not follow to another host
             trust_env=not _is_loopback(self._origin),
-            verify=self._origin.startswith("https:"),  # no TLS to set up for http
+            verify=_tls(self._origin, ca_file),
         )
 
     async def __aenter__(self) -> HttpSession:
@@ -410,6 +413,19 @@ def _split_base(base_url: str) -> tuple[str, str]:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ConfigError("base_url must be http(s)://host/path, without a user, a query or a fragment")
     return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+
+
+def _tls(origin: str, ca_file: str | None) -> ssl.SSLContext | bool:
+    if not origin.startswith("https:"):
+        return False  # no TLS to set up
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError:  # SSLError is one
+        raise ConfigError(
+            "the option ca_file names no readable file of certificates in PEM form: check the path"
+        ) from None
 
 
 def _is_loopback(origin: str) -> bool:

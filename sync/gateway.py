@@ -84,6 +84,7 @@ def open_session(pool: Pool, account: ProjectAccount) -> HttpSession:
         max_concurrent=account.max_concurrent,
         secrets=tuple(account.credentials.values()),
         is_confidential=account.is_medical,
+        ca_file=account.options.get("ca_file"),
     )
 
 

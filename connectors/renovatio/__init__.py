@@ -54,7 +54,7 @@ class Renovatio:
         credentials=("api_key", "salt"),
         check_credentials=privacy.check_credentials,
         mapping_secrets=("salt",),
-        options={"clinic_ids": list[int], "timezones": dict},
+        options={"clinic_ids": list[int], "timezones": dict, "ca_file": str},
         check_options=check_options,
         is_medical=True,
         rate_limit=client.RATE_LIMIT,
