@@ -180,21 +180,20 @@ async def _pull_window(reader: VisitReader, window: Window) -> AsyncIterator[Pag
 async def _pull_history(
     reader: VisitReader, state: _State, now: datetime, since: datetime | None
 ) -> AsyncIterator[Page]:
-    """The first pull: from now back, so that what people ask for first comes first."""
+    """The first pull: from now back, so that what people ask for first comes first; at last what is booked."""
     started = state.started or now
     history = state.history or History(reader.local(started) + AHEAD, reader.local(started))
     reader.width = history.width
     earliest = None if since is None else reader.local(since) - AHEAD
-    done = state.cursor(watermark=_iso(started))
-    if history.next(earliest) is None:
-        yield Page([], done)
     while (period := history.next(earliest)) is not None:
         rows = await reader.read(period, BY_VISIT)
         history.width = reader.width
         history.step(period, bool(rows.records))
-        is_last = history.next(earliest) is None
-        cursor = done if is_last else state.cursor(started=_iso(started), history=history.as_json())
-        yield _page(reader, rows, cursor)
+        yield _page(reader, rows, state.cursor(started=_iso(started), history=history.as_json()))
+    booked = reader.local(started) + BOOKED_AHEAD
+    async for rows in _between(reader, reader.local(started) + AHEAD, booked):
+        yield _page(reader, rows, state.cursor(started=_iso(started), history=history.as_json()))
+    yield Page([], state.cursor(watermark=_iso(started)))
 
 
 async def _pull_changes(reader: VisitReader, state: _State, watermark: datetime) -> AsyncIterator[Page]:

@@ -117,6 +117,19 @@ async def test_a_pull_after_a_long_pause_is_cut_too_and_can_be_resumed(crm: Simu
     assert ids(again) == [added]
 
 
+async def test_the_first_pull_brings_what_is_booked_too_so_that_nothing_is_missed_at_night(
+    crm: SimulatedRenovatio,
+) -> None:
+    known = crm.seed(3)
+    booked = crm.state.add_visit(crm._patient, start=crm.clock.now + timedelta(days=200), announce=False)
+    listed: list[str] = []
+    async with session(crm.account()) as line:
+        records, _ = await pull(crm, line.http)
+        async for page in crm.connector.list_ids(line.http, crm.account(), "visits"):  # type: ignore[attr-defined]
+            listed += page
+    assert sorted(ids(records)) == sorted(listed) == sorted([*known, visit_hash(booked.id)])
+
+
 # ------------------------------------------------------------------------------------------------- clinics and zones
 
 

@@ -14,6 +14,8 @@ from connectors.errors import RetryError
 from connectors.renovatio.simulator import PREFIX, SimulatorState, create_app
 from connectors.renovatio.simulator_state import Visit
 from sync.pull import pull_project
+from sync.reconcile import reconcile_project
+from sync.requests import run_due
 from sync.settings import apply_settings
 from tests.conformance.suite import Clock
 from tests.support.http_server import serve
@@ -134,3 +136,31 @@ async def test_sales_are_exactly_right_though_a_third_of_the_calls_fail(world: W
         "Asia/Vladivostok",
     }
     assert not await world.rows("select * from sync.dead_letters")
+
+
+async def test_the_nightly_comparison_takes_back_the_sale_of_a_visit_that_is_gone_and_asks_for_nothing_else(
+    world: World,
+) -> None:
+    clinic = Clinic(3)
+    for number in range(10):
+        clinic.add(clinic.clock.now - timedelta(days=number))
+    visits = list(clinic.state.visits)
+    for number in visits:
+        clinic.state.change(number, status="completed", announce=False)
+    clinic.add(clinic.clock.now + timedelta(days=90))
+    with serve(create_app(clinic.state)) as url:
+        async with world.pool.connection() as connection:
+            await apply_settings(
+                connection, world.keyring, settings(url), source="clinic.yaml", environ={}, actor="test"
+            )
+        await pull(world)
+        clinic.note_sales()
+        clinic.state.delete(visits[4], announce=False)
+        [result] = await reconcile_project(world.pool, world.keyring, "clinic")
+        assert (result.missing, result.gone, result.error) == (0, 1, None)
+        assert [request.state for request in await run_due(world.pool, world.keyring, single_only=True)] == ["done"]
+    gone = hashlib.sha256(f"visit:{visits[4]}{SALT}".encode()).hexdigest()
+    states = {name: state for name, (state, *_) in (await sales(world)).items()}
+    assert states.pop(gone) == "reversed"
+    assert set(states.values()) == {"active"}
+    assert {*states, gone} == set(clinic.expected())
