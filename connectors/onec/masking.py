@@ -13,30 +13,34 @@ _PERSONAL = re.compile(
     r"телефон|почт|адрес|фио|контрагент|клиент|покупатель|физическоелицо|физлицо|получатель|представление|клієнт|покупець",
     re.IGNORECASE,
 )
-_TECHNICAL = ("_Key", "_Type", "@navigationLinkUrl")
+_TECHNICAL = re.compile(r"(?:_Key|_Type|@navigationLinkUrl)$|^(?:Number|DataVersion|id)$")
+"""Identifiers, whose digits look like those of a phone."""
 _DEEPEST = 100
 
 
 def mask_payload(body: str) -> str:
     """The payload with names, phones, e-mails and addresses masked, those of expanded references too."""
-    masked = masking.mask_payload(body)
     try:
-        value = msgspec.json.decode(masked)
+        value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return masked
-    return msgspec.json.encode(_mask(value, is_personal=False, depth=0)).decode()
+        return masking.mask_text(body)
+    return msgspec.json.encode(_mask(value, masking.mask_json(value), is_personal=False, depth=0)).decode()
 
 
-def _mask(value: Any, *, is_personal: bool, depth: int) -> Any:
+def _mask(value: Any, masked: Any, *, is_personal: bool, depth: int) -> Any:
+    """`masked` is the value as masked for all CRMs."""
     if depth > _DEEPEST:
         return "***"
-    if isinstance(value, dict):
+    if isinstance(value, dict) and isinstance(masked, dict):
         return {
             name: item
-            if name.endswith(_TECHNICAL)
-            else _mask(item, is_personal=is_personal or bool(_PERSONAL.search(name)), depth=depth + 1)
+            if _TECHNICAL.search(name) and isinstance(item, str | int)
+            else _mask(item, masked[name], is_personal=is_personal or bool(_PERSONAL.search(name)), depth=depth + 1)
             for name, item in value.items()
         }
-    if isinstance(value, list):
-        return [_mask(item, is_personal=is_personal, depth=depth + 1) for item in value]
-    return "***" if is_personal and isinstance(value, str | int) and not isinstance(value, bool) and value else value
+    if isinstance(value, list) and isinstance(masked, list):
+        pairs = zip(value, masked, strict=True)
+        return [_mask(item, shown, is_personal=is_personal, depth=depth + 1) for item, shown in pairs]
+    if is_personal and isinstance(masked, str | int) and not isinstance(masked, bool) and masked:
+        return "***"
+    return masked
