@@ -11,7 +11,7 @@ import logging
 import random
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -118,8 +118,8 @@ class _Request:
     """For messages."""
     setting: str
     """The one that has the address."""
-    content: bytes | None
-    headers: Mapping[str, str]
+    content: bytes | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
 
 
 class Scrubber:

@@ -55,13 +55,13 @@ class Service:
     async def try_out(self) -> str:
         """Raises ConnectorError unless the service answers as it should."""
         await self._ask(datetime.now(UTC))
-        return f"the service {self._path}"
+        return f"the service {PATH}"
 
     @property
     def _path(self) -> str:
-        """What base_url lacks to be the address of the service."""
-        base = urlsplit(self._account.base_url).path.rstrip("/")
-        return "" if base.endswith(PATH) else PATH
+        """The service below base_url, or base_url itself where that names the service already."""
+        base = self._account.base_url.strip().rstrip("/")
+        return base if urlsplit(base).path.endswith(PATH) else PATH
 
     def _since(self, watermark: datetime | None) -> datetime | None:
         days = self._settings.look_back_days

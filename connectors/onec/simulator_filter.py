@@ -52,6 +52,7 @@ class _Parser:
                 value = float(value)
             elif kind != "word" and kind != "mark":
                 value = re.sub(r"^\w*'|'$", "", value).replace("''", "'")
+                value = value.lower() if kind == "guid" else value
             self._tokens.append((kind, value))
             position = match.end()
         self._at = 0

@@ -58,6 +58,8 @@ def router(state: SimulatorState) -> APIRouter:
 
 def _collection(state: SimulatorState, request: Request, entity: str) -> Response:
     options = _options(request)
+    if state.breaks:
+        raise ODataError(500, -1, "Деление на 0")
     if state.is_restricted and "true" not in (options.get("allowedOnly"), options.get("$allowedOnly")):
         raise ODataError(401, 20, "Нарушение прав доступа")
     rows = _filtered(state, entity, options)

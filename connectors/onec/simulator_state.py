@@ -57,6 +57,8 @@ class SimulatorState:
         self.is_restricted = False
         """Record-level restrictions: 401 with code 20 unless `allowedOnly` is asked for."""
         self.ignores_filters = False
+        self.breaks = False
+        """The base's own code fails: 500 with code -1."""
         self.token_seconds = 3600
         self.takes_client_in: Literal["header", "form"] = "header"
         self.service_ids: Literal["latin", "cyrillic", "bare", "number"] = "latin"
