@@ -19,8 +19,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from connectors.keycrm.simulator import _Answered, _Exchange, _parsed, _read_body
 from connectors.keycrm.simulator_faults import LoggedRequest
+from connectors.keycrm.simulator_server import Answered, Exchange, parsed_body, read_body
 from connectors.onec import simulator_odata, simulator_service
 from connectors.onec.simulator_state import SimulatorState
 
@@ -55,6 +55,11 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return Response(_NOT_FOUND_PAGE, status, media_type="text/html")
 
 
+def _refuse(status: int) -> Response:
+    """Of the web server and what stands before it: 1C itself knows no limit."""
+    return Response(f"<html><body><h1>{status}</h1></body></html>", status, media_type="text/html")
+
+
 class _Simulator(FastAPI):
     """FastAPI behind the web server that asks for a user; and the faults."""
 
@@ -68,11 +73,11 @@ class _Simulator(FastAPI):
             await super().__call__(scope, receive, send)
             return
         path = scope["path"]
-        body = b"" if scope["method"] == "GET" else await _read_body(receive)
+        body = b"" if scope["method"] == "GET" else await read_body(receive)
         query = scope["query_string"].decode("latin-1")
-        logged = LoggedRequest(scope["method"], path, query, self._state.clock(), _parsed(body))
+        logged = LoggedRequest(scope["method"], path, query, self._state.clock(), parsed_body(body))
         self._state.requests.add(logged)
-        exchange = _Exchange(scope, receive, send, self._state, logged)  # type: ignore[arg-type]
+        exchange = Exchange(scope, receive, send, self._state.clock(), logged, _refuse)
         if path != _TOKEN_PATH and not self._may_enter(scope):
             await exchange.reply(
                 Response(status_code=401, headers={"WWW-Authenticate": 'Basic realm="1C:Enterprise 8.3"'})
@@ -82,7 +87,7 @@ class _Simulator(FastAPI):
         fault = self._state.faults.strike(logged.method, path, page)
         if fault is not None:
             logged.fault = scope["fault"] = fault.kind
-        answered = _Answered(super().__call__, body)
+        answered = Answered(super().__call__, body)
         if fault is None or fault.kind == "duplicate_page":
             await answered(scope, receive, exchange.send)
         else:

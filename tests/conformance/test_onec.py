@@ -99,7 +99,7 @@ class SimulatedBase(SimulatedCrm):
 class SimulatedOData(SimulatedBase):
     options = ODATA_OPTIONS
     path = f"/trade/odata/standard.odata/{DOCUMENT}"
-    reach_back = NEAR
+    lookback = NEAR
 
     def base_url(self) -> str:
         return f"{self.server}/trade"
@@ -114,8 +114,8 @@ class SimulatedService(SimulatedBase):
 
     options: Mapping[str, Any] = {}
     path = "/trade/hs/api/transactions"
-    has_paging = False
-    reach_back = LOOK_BACK
+    is_paged = False
+    lookback = LOOK_BACK
 
     def base_url(self) -> str:
         return f"{self.server}/trade/hs"
