@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from connectors.client_credentials import is_fresh, obtain_token
@@ -17,17 +16,13 @@ BASIC = ("username", "password")
 BEARER = ("token_url", "client_id", "client_secret")
 
 
-@dataclass(frozen=True, slots=True)
 class Access:
-    http: HttpSession
-    account: Account
-    scope: str | None = None
-    _basic: str | None = field(init=False, repr=False, default=None)
-
-    def __post_init__(self) -> None:
+    def __init__(self, http: HttpSession, account: Account, scope: str | None = None) -> None:
         """Raises ConfigError if neither kind of credentials is set."""
-        if not self.has_token_url:
-            object.__setattr__(self, "_basic", _basic_header(self.account))
+        self.http = http
+        self.account = account
+        self._scope = scope
+        self._basic = None if self.has_token_url else _basic_header(account)
 
     @property
     def has_token_url(self) -> bool:
@@ -64,7 +59,7 @@ class Access:
         if missing := [name for name, value in known.items() if not value]:
             raise ConfigError(f"the credential {', '.join(missing)} is not set")
         return await obtain_token(
-            self.http, known["token_url"], known["client_id"], known["client_secret"], scope=self.scope
+            self.http, known["token_url"], known["client_id"], known["client_secret"], scope=self._scope
         )
 
     def _refused(self) -> ConfigError:

@@ -205,6 +205,21 @@ async def test_an_undone_document_is_read_as_what_it_is_and_one_that_is_gone_is_
             await ONEC.read(line.http, crm.account(), "transactions", gone)
 
 
+async def test_a_document_may_be_known_by_a_text_of_its_own(crm: SimulatedOData) -> None:
+    keys = [crm.add(), crm.add()]
+    crm.state.change(keys[1], Номер="О'Генри 7")
+    crm.state.change(keys[0], Номер="6")
+    account = account_with(crm, fields={"id": "Номер"})
+    async with session(account) as line:
+        record = await ONEC.read(line.http, account, "transactions", "О'Генри 7")
+        with pytest.raises(NotFoundError):
+            await ONEC.read(line.http, account, "transactions", "О'Генри")
+        pages = [page async for page in ONEC.list_ids(line.http, account, "transactions")]
+    [sale] = mapped(account, [record])["О'Генри 7"].transactions
+    assert sale.external_id == "1C-О'Генри 7"
+    assert [crm_id for page in pages for crm_id in page] == ["6", "О'Генри 7"]
+
+
 async def test_where_the_user_may_not_see_all_it_is_said_and_can_be_put_up_with(crm: SimulatedOData) -> None:
     key = crm.add()
     crm.state.is_restricted = True
