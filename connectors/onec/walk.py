@@ -15,7 +15,7 @@ from typing import Any
 from connectors.errors import ConfigError, RetryError
 from connectors.onec.odata import Documents
 
-_MOST_REPEATS = 3
+_MOST_REPEATS = 5
 """Answers in a row that are not to the question: of a cache, or of a base that ignores filters."""
 _MOST_RESTARTS = 50
 

@@ -154,6 +154,21 @@ async def test_a_document_that_goes_away_among_many_of_one_second_hides_none(crm
     assert set(known[3:]) <= set(ids(records))
 
 
+async def test_failures_of_every_kind_now_and_then_end_with_exactly_the_right_documents(crm: SimulatedOData) -> None:
+    expected = [crm.add(at=crm.clock.now + timedelta(seconds=step // 3)) for step in range(600)]
+    for kind in ("too_many", "server_error", "truncated", "cut", "duplicate_page"):
+        crm.state.faults.add(kind, ROOT, times=None, probability=0.06)
+    account = crm.account(batch_size=10)
+    async with session(account) as line:
+        records, cursor = await pull(crm, line.http, account=account)
+    assert sorted(ids(records)) == sorted(expected)
+    assert cursor is not None
+    assert cursor["watermark"] == "2026-03-02T12:00:00"  # the base's clock: what is ahead of it does not count
+    struck = [fault.strikes for fault in crm.state.faults.active()]
+    assert min(struck) > 0
+    assert sum(struck) > 5
+
+
 async def test_days_of_a_zone_with_summer_time_share_no_document_and_lose_none() -> None:
     clock, zone = Clock(datetime(2025, 11, 1, tzinfo=UTC)), ZoneInfo("Europe/Kyiv")
     state = SimulatorState(password=SECRET, clock=clock, timezone="Europe/Kyiv")
