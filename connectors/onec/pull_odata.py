@@ -1,8 +1,9 @@
 """Pulls, reads and lists the documents of a base that has standard OData.
 
 OData knows no time of change: documents are backdated, edited, unposted and marked as deleted under their old date. So
-each pull reads again what is dated up to two days before the newest document seen, once a day as far back as
-`look_back_days` says, and the nightly comparison of ids finds what was unposted or removed before that.
+each pull reads again what is dated up to two days before the newest document seen, and once a day as far back as
+`look_back_days` says, with all that was unposted or marked before that. The nightly comparison of ids finds what was
+removed altogether.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from connectors.onec.odata import Documents
 from connectors.onec.rows import id_of, is_outside, to_record
 from connectors.onec.settings import Settings, zone_name
 from connectors.onec.times import EMPTY_DATE, as_text, wall_after, wall_before
-from connectors.onec.walk import walk
+from connectors.onec.walk import Step, walk
 from connectors.protocol import Cursor, Page, RawRecord, Window
 from connectors.values.times import parse_time, zone
 
@@ -26,7 +27,7 @@ NEAR = timedelta(days=2)
 DEEP_EVERY = timedelta(days=1)
 LOOK_BACK_DAYS = 30
 MOST_PER_PAGE = 1000
-_LIVE = ("Posted eq true", "DeletionMark eq false")
+_UNDONE = "(Posted eq false or DeletionMark eq true)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,13 @@ class _State:
     is_under_way: bool = False
     lower: str | None = None
     at: str | None = None
+    is_of_undone: bool = False
+    """Whether it reads what is undone and older than `lower`, before all from `lower` on."""
 
     def as_cursor(self, scope: str) -> Cursor:
         cursor: dict[str, Any] = {"scope": scope, "watermark": self.watermark, "deep_at": _iso(self.deep_at)}
         if self.is_under_way:
-            cursor["pull"] = {"lower": self.lower, "at": self.at}
+            cursor["pull"] = {"lower": self.lower, "at": self.at, "is_of_undone": self.is_of_undone}
         return cursor
 
 
@@ -70,6 +73,11 @@ class Base:
             return
         scope = f"{self._settings.document} {self._settings.date}"
         state = self._begin(_read_cursor(cursor, scope))
+        if state.is_of_undone:
+            async for step in self._walk_undone(state):
+                at = None if step.is_last else step.position.at or state.at
+                state = replace(state, at=at, is_of_undone=not step.is_last)
+                yield await self._page(step.rows, state.as_cursor(scope), None)
         has_seen = False
         async for step in walk(self._documents, lower=state.lower, start=state.at, size=self._size):
             has_seen = has_seen or bool(step.rows)
@@ -91,12 +99,10 @@ class Base:
         return to_record(id_of(row, self._settings.id), row)
 
     async def list_ids(self) -> AsyncIterator[Sequence[str]]:
-        """Ids of the documents that count, page by page: posted, not marked as deleted, not older than `since`."""
-        since = self._account.since
-        lower = None if since is None else as_text(wall_before(since, self._zone))
+        """Ids of the documents that there are, page by page, but for those older than `since`. Those that are unposted
+        are among them: pulls bring them, and what has landed and is not listed is taken for gone."""
         select = f"{self._settings.id},{self._settings.date}"
-        pages = walk(self._documents, lower=lower, conditions=_LIVE, size=MOST_PER_PAGE, select=select)
-        async for step in pages:
+        async for step in walk(self._documents, lower=self._since, size=MOST_PER_PAGE, select=select):
             rows = [row for row in step.rows if not self._is_outside(row, None)]
             yield [id_of(row, self._settings.id) for row in rows]
 
@@ -105,6 +111,22 @@ class Base:
         await self._check_field_names()
         await self._documents.with_item_names(await self._documents.rows((), top=1))
         return self._settings.document
+
+    @property
+    def _since(self) -> str | None:
+        since = self._account.since
+        return None if since is None else as_text(wall_before(since, self._zone))
+
+    def _walk_undone(self, state: _State) -> AsyncIterator[Step]:
+        """What is unposted or marked for deletion, of any age: few documents, for which no time of change is needed."""
+        return walk(
+            self._documents,
+            lower=self._since,
+            upper=state.lower,
+            conditions=(_UNDONE,),
+            start=state.at,
+            size=self._size,
+        )
 
     async def _page(self, rows: Sequence[dict[str, Any]], cursor: Cursor | None, window: Window | None) -> Page:
         self._check_fields_of(rows)
@@ -128,10 +150,16 @@ class Base:
         lower = None
         if known.watermark is not None and not known.watermark.startswith(EMPTY_DATE):
             lower = as_text(datetime.fromisoformat(known.watermark) - (reach if is_deep else min(reach, NEAR)))
-        if self._account.since is not None:
-            since = as_text(wall_before(self._account.since, self._zone))
-            lower = since if lower is None else max(lower, since)
-        return replace(known, is_under_way=True, lower=lower, deep_at=now if is_deep else known.deep_at)
+        has_older = is_deep and lower is not None and (self._since is None or lower > self._since)
+        if self._since is not None:
+            lower = self._since if lower is None else max(lower, self._since)
+        return replace(
+            known,
+            is_under_way=True,
+            lower=lower,
+            deep_at=now if is_deep else known.deep_at,
+            is_of_undone=has_older,
+        )
 
     def _end(self, state: _State) -> _State:
         """A document of the future must not keep those of today from being read."""
@@ -163,7 +191,13 @@ def _read_cursor(cursor: Cursor | None, scope: str) -> _State:
         pull = cursor.get("pull")
         if pull is None:
             return state
-        return replace(state, is_under_way=True, lower=_wall(pull["lower"]), at=_wall(pull["at"]))
+        return replace(
+            state,
+            is_under_way=True,
+            lower=_wall(pull["lower"]),
+            at=_wall(pull["at"]),
+            is_of_undone=pull["is_of_undone"] is True,
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
         return _State()
 

@@ -119,7 +119,7 @@ async def test_once_a_day_a_pull_reaches_further_back(crm: SimulatedOData) -> No
     new = crm.add()
     async with session(crm.account()) as line:
         _, cursor = await pull(crm, line.http)
-        crm.state.unpost(old)
+        crm.state.change(old, СуммаДокумента=7.5)
         near, cursor = await pull(crm, line.http, cursor)
         assert cursor is not None
         yesterday = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
@@ -127,7 +127,7 @@ async def test_once_a_day_a_pull_reaches_further_back(crm: SimulatedOData) -> No
         short = account_with(crm, look_back_days=5)
         shallow, _ = await pull(crm, line.http, {**cursor, "deep_at": yesterday}, account=short)
     assert (ids(near), ids(deep), ids(shallow)) == ([new], [old, new], [new])
-    assert mapped(crm.account(), deep)[old].reversals
+    assert mapped(crm.account(), deep)[old].transactions[0].amount == Decimal("7.50")
 
 
 async def test_a_document_of_the_future_does_not_hide_those_of_today(crm: SimulatedOData) -> None:
@@ -188,22 +188,45 @@ async def test_days_of_a_zone_with_summer_time_share_no_document_and_lose_none()
     assert found[0] == keys[:27]
 
 
-async def test_ids_are_those_of_documents_that_count(crm: SimulatedOData) -> None:
-    counting = [crm.add(at=crm.clock.now + timedelta(minutes=step)) for step in range(2300)]
-    for key in counting[1000:1003]:
-        crm.state.unpost(key)
-    crm.state.mark_deleted(counting[5])
-    expected = set(counting) - {counting[5], *counting[1000:1003]}
+async def test_what_is_undone_of_any_age_is_found_once_a_day_though_the_pull_is_cut(crm: SimulatedOData) -> None:
+    old = [crm.add(at=crm.clock.now + timedelta(minutes=step)) for step in range(40)]
+    crm.clock.advance(days=300)
+    new = crm.add()
+    undone = old[3:17]
+    async with session(crm.account()) as line:
+        _, cursor = await pull(crm, line.http)
+        for key in undone:
+            crm.state.unpost(key)
+        near, cursor = await pull(crm, line.http, cursor)
+        assert cursor is not None
+        yesterday = {**cursor, "deep_at": (datetime.now(UTC) - timedelta(hours=25)).isoformat()}
+        for stop in (1, 2, 3):
+            first, place = await pull(crm, line.http, yesterday, pages=stop)
+            rest, end = await pull(crm, line.http, place)
+            assert set(ids(first + rest)) == {*undone, new}
+            assert len(rest) <= len(undone) + 2 - 4 * stop
+            assert end is not None
+            assert end["watermark"] == cursor["watermark"]
+            again, _ = await pull(crm, line.http, end)
+            assert ids(again) == [new]
+        recent = replace(crm.account(), since=crm.clock.now - timedelta(days=1))
+        nothing_older, _ = await pull(crm, line.http, yesterday, account=recent)
+    assert ids(near) == ids(nothing_older) == [new]
+    assert all(mapped(crm.account(), first + rest)[key].reversals for key in undone)
+
+
+async def test_all_documents_that_there_are_are_listed_once(crm: SimulatedOData) -> None:
+    known = [crm.add(at=crm.clock.now + timedelta(minutes=step)) for step in range(2300)]
+    crm.state.unpost(known[1000])
+    crm.state.mark_deleted(known[5])
+    crm.state.delete(known[7])
     async with session(crm.account()) as line:
         pages = [page async for page in ONEC.list_ids(line.http, crm.account(), "transactions")]
-        since = crm.clock.now + timedelta(minutes=2200)
-        late = replace(crm.account(), since=since)
+        late = replace(crm.account(), since=crm.clock.now + timedelta(minutes=2200))
         after = [page async for page in ONEC.list_ids(line.http, late, "transactions")]
     assert len(pages) == 3
-    found = [key for page in pages for key in page]
-    assert len(found) == len(set(found))
-    assert set(found) == expected
-    assert [key for page in after for key in page] == counting[2200:]
+    assert [key for page in pages for key in page] == known[:7] + known[8:]
+    assert [key for page in after for key in page] == known[2200:]
 
 
 async def test_an_undone_document_is_read_as_what_it_is_and_one_that_is_gone_is_not_found(crm: SimulatedOData) -> None:
