@@ -12,6 +12,8 @@ from connectors.onec.simulator import SimulatorState, create_app
 from database.repositories import credentials
 from sync import gateway
 from sync.pull import pull_project
+from sync.reconcile import reconcile_project
+from sync.requests import run_due
 from tests.conformance.test_onec import ODATA_OPTIONS
 from tests.support.http_server import serve
 from tests.support.world import World
@@ -32,7 +34,7 @@ def address(state: SimulatorState) -> Iterator[str]:
         yield url
 
 
-async def test_a_document_is_one_transaction_and_unposted_a_reversed_one(
+async def test_a_document_is_one_transaction_and_unposted_or_gone_a_reversed_one(
     world: World, state: SimulatorState, address: str
 ) -> None:
     tea = state.add_item("Чай")
@@ -64,6 +66,11 @@ async def test_a_document_is_one_transaction_and_unposted_a_reversed_one(
         (START, Decimal("1250.50"), "RUB", "+79991234567")
     }
     assert {(row["description"], row["customer_id"]) for row in rows} == {("Чай", customer)}
+    state.delete(keys[2])
+    await reconcile_project(world.pool, world.keyring, "base")
+    await run_due(world.pool, world.keyring)
+    query = "select external_id from core.transactions where state = 'active'"
+    assert [row["external_id"] for row in await world.rows(query)] == [f"1C-{keys[0]}"]
     assert not await world.rows("select * from sync.dead_letters")
     assert (await gateway.check_health(world.pool, world.keyring, "base")).ok
 
