@@ -10,6 +10,7 @@ from connectors.protocol import Connector
 _PACKAGES = {
     "keycrm": "connectors.keycrm",
     "renovatio": "connectors.renovatio",
+    "onec": "connectors.onec",
 }
 
 

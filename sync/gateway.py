@@ -32,6 +32,7 @@ class ProjectAccount(Account):
     retry_attempts: int = 3
     max_concurrent: int = 10
     is_medical: bool = False
+    timeout: float = 30.0
 
 
 async def open_account(
@@ -70,6 +71,7 @@ async def open_account(
         retry_attempts=int(pull["retry_attempts"]),
         max_concurrent=int(pull["max_concurrent_requests"]),
         is_medical=capabilities.is_medical,
+        timeout=capabilities.timeout,
     )
 
 
@@ -82,6 +84,7 @@ def open_session(pool: Pool, account: ProjectAccount) -> HttpSession:
         limiter=PostgresRateLimiter(pool),
         retry_attempts=account.retry_attempts,
         max_concurrent=account.max_concurrent,
+        timeout=account.timeout,
         secrets=tuple(account.credentials.values()),
         is_confidential=account.is_medical,
         ca_file=account.options.get("ca_file"),
