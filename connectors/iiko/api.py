@@ -110,8 +110,8 @@ class Api:
                     if _V2 not in error.message:
                         raise
                     raise ConfigError(
-                        "iiko takes this key no longer by itself: set the credentials api_key, app_id and client_secret "
-                        "from iikoWeb in place of api_login"
+                        "iiko takes this key no longer by itself: set the credentials api_key, app_id and "
+                        "client_secret from iikoWeb in place of api_login"
                     ) from None
         elif not given.get("api_key"):
             _needed(given, "api_login")
