@@ -131,7 +131,7 @@ class Api:
         except (ConfigError, PermanentError) as error:
             # 400 as well as 401: which one depends on the version.
             raise ConfigError(
-                f"iiko refuses the credential {names}: copy the key anew from iikoWeb ({error.message})",
+                f"iiko refuses the credential {names}: set the key anew as iikoWeb shows it ({error.message})",
                 status=error.status,
             ) from None
         token = answer.value
