@@ -55,7 +55,7 @@ _CLOUD = Capabilities(
     ),
     credentials=(),
     credential_sets=(("api_login",), ("api_key", "app_id", "client_secret")),
-    options={"dialect": str, "organization_ids": list},
+    options={"dialect": str, "organization_ids": list[str]},
     check_options=check_options,
     refine=refine,
     rate_limit=api.RATE_LIMIT,
