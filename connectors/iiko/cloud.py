@@ -132,11 +132,12 @@ class Deliveries:
     async def window(self, window: Window) -> AsyncIterator[Page]:
         """Deliveries whose date lies in the window. Raises PermanentError if iiko no longer lists them."""
         organizations = await self._api.organizations()
-        if window.start < self._api.now - REACH:
-            raise PermanentError("iiko lists deliveries of the last 7 days only: choose a period that begins later")
         for organization in organizations:
             by_terminal, zones = await self._zones_of(organization, organizations)
-            start = min(_wall_clock(window.start - _SKEW, one) for one in zones)
+            oldest = self._oldest(zones)
+            if any(_wall_clock(window.start, one) < oldest for one in zones):
+                raise PermanentError("iiko lists deliveries of the last 7 days only: choose a period that begins later")
+            start = max(oldest, min(_wall_clock(window.start - _SKEW, one) for one in zones))
             end = max(_wall_clock(window.end + _SKEW, one) for one in zones)
             while start < end:
                 until = min(start + _DAY, end)
@@ -180,11 +181,11 @@ class Deliveries:
         """Days backwards, each with its own place in the cursor."""
         by_terminal, zones = await self._zones_of(organization, organizations)
         since = self._api.account.since
-        lower = max(self._api.now - REACH, since) if since is not None else self._api.now - REACH
-        first = min(_wall_clock(lower, one) for one in zones)
-        seed = state.seed
-        top = max(_wall_clock(max(self._api.now, lower), one) for one in zones).date() if seed is None else seed.top
-        at = self._api.now
+        first = self._oldest(zones)
+        if since is not None:
+            first = max(first, min(_wall_clock(since, one) for one in zones))
+        seed, at = state.seed, self._api.now
+        top = max(first, *(_wall_clock(at, one) for one in zones)).date() if seed is None else seed.top
         is_done = False
         while not is_done:
             day = top - (0 if seed is None else seed.days) * _DAY
@@ -211,6 +212,10 @@ class Deliveries:
                     seed = state.seed = _at(seed, seed.days + 1, "")
                 problems = listed.problems if is_last else ()
                 yield Page([to_record(row) for row in some], state.as_json(), problems=problems)
+
+    def _oldest(self, zones: list[str]) -> datetime:
+        """The earliest time that iiko still lists, whichever of the terminals' clocks it looks at."""
+        return max(_wall_clock(self._api.now - REACH, one) for one in zones)
 
     async def _by_date(self, organization: Organization, start: datetime, end: datetime | None) -> Listed:
         """Deliveries between two times on the terminals' wall clocks, both included; none if these are crossed."""

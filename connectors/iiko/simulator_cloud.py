@@ -51,7 +51,18 @@ def router(state: SimulatorState) -> APIRouter:
                 "code": None,
             }
             if is_extended:
-                row |= {"country": "Россия", "currencyIsoName": one.currency, "inn": None}
+                row |= {
+                    "country": "Россия",
+                    "currencyIsoName": one.currency,
+                    "inn": None,
+                    "latitude": 0.0,
+                    "longitude": 0.0,
+                    "useUaeAddressingSystem": False,
+                    "version": "9.1",
+                    "addressFormatType": "Legacy",
+                    "isCloud": True,
+                    "addressLookup": [],
+                }
             rows.append(row)
         return correlated(organizations=rows)
 

@@ -43,6 +43,12 @@ LABELS = {
 }
 """How the dialect `spec` shows statuses; a table's closed order is `Закрыт`."""
 _CENT = Decimal("0.01")
+_CAUSE = {"id": "ca000000-0000-4000-8000-000000000001", "name": "Отказ гостя"}
+_DELETION = {
+    "id": "de000000-0000-4000-8000-000000000001",
+    "comment": None,
+    "removalType": {"id": "de000000-0000-4000-8000-000000000002", "name": "Без списания"},
+}
 
 
 @dataclass(slots=True)
@@ -83,13 +89,15 @@ class SimulatedOrder:
         if self.is_table:
             order["tableIds"] = [str(uuid.uuid5(uuid.NAMESPACE_OID, self.terminal_id))]
         else:
+            order["phone"] = self.phone or ""  # never null for a delivery
+            order["cookingStartTime"] = self.local(self.created_at)
             order["completeBefore"] = self.local(self.deliver_at)
             order["whenDelivered"] = self.local(self.closed_at)
             order["isDeleted"] = self.is_deleted
             order["cancelInfo"] = (
                 None
                 if self.cancelled_at is None
-                else {"whenCancelled": self.local(self.cancelled_at), "cause": {"name": "Отказ гостя"}, "comment": None}
+                else {"whenCancelled": self.local(self.cancelled_at), "cause": _CAUSE, "comment": None}
             )
         return order
 
@@ -180,7 +188,7 @@ def _line(item: Mapping[str, Any], percent: Decimal, chance: random.Random) -> t
     cost = price * amount + sum((Decimal(str(one["resultSum"])) for one in modifiers), Decimal(0))
     line: JSON = {
         "status": "Served",
-        "deleted": {"deletionMethod": {"id": guid(chance)}} if item.get("is_deleted") else None,
+        "deleted": {"deletionMethod": _DELETION} if item.get("is_deleted") else None,
         "amount": float(amount),
         "comment": None,
         "size": None,
@@ -189,7 +197,14 @@ def _line(item: Mapping[str, Any], percent: Decimal, chance: random.Random) -> t
     sums = {"cost": _number(cost), "resultSum": _number(cost * (100 - percent) / 100)}
     if "halves" in item:
         first, second = (
-            {"product": {"id": guid(chance), "name": name}, "price": _number(price / 2), "modifiers": []}
+            {
+                "product": {"id": guid(chance), "name": name},
+                "price": _number(price / 2),
+                "cost": _number(price / 2),
+                "resultSum": _number(price / 2),
+                "pricePredefined": False,
+                "modifiers": [],
+            }
             for name in item["halves"]
         )
         line |= {
@@ -206,6 +221,7 @@ def _line(item: Mapping[str, Any], percent: Decimal, chance: random.Random) -> t
             "type": "Product",
             "product": {"id": guid(chance), "name": item["name"]},
             "price": _number(price),
+            "pricePredefined": False,
             "modifiers": modifiers,
             **sums,
         }
@@ -220,6 +236,7 @@ def _modifier(given: Mapping[str, Any], chance: random.Random) -> JSON:
         "amount": float(amount),
         "amountIndependentOfParentAmount": True,
         "price": _number(price),
+        "pricePredefined": False,
         "resultSum": _number(price * amount),
         "deleted": None,
         "positionId": guid(chance),

@@ -151,7 +151,14 @@ class SimulatorState:
             body = money_fields(items, discounts, self.random)
             body["customer"] = self._customer(guest_id, one_time_name)
             body["payments"] = [
-                {"paymentType": {"id": guid(self.random), "name": "Карта", "kind": "Card"}, "sum": body["sum"]}
+                {
+                    "paymentType": {"id": guid(self.random), "name": "Карта", "kind": "Card"},
+                    "sum": body["sum"],
+                    "isPreliminary": False,
+                    "isExternal": False,
+                    "isProcessedExternally": False,
+                    "isPrepay": False,
+                }
             ]
             body["loyaltyInfo"] = {"coupon": None, "appliedManualConditions": []}
             order = SimulatedOrder(

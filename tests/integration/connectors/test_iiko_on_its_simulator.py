@@ -273,6 +273,28 @@ async def test_a_window_beyond_seven_days_is_refused_and_not_cut_short(crm: Simu
             await pull(crm, line.http, window=window)
 
 
+async def test_a_window_that_begins_where_the_list_does_is_read_whole(crm: SimulatedIiko) -> None:
+    start = crm.clock.now - timedelta(days=6, hours=23)
+    first, before = crm.add(at=start), crm.add(at=start - timedelta(minutes=1))
+    async with session(crm.account()) as line:
+        records, _ = await pull(crm, line.http, window=Window(start, start + timedelta(hours=1)))
+        seeded, _ = await pull(crm, line.http)
+    assert ids(records) == [first]
+    assert before not in ids(seeded)
+
+
+async def test_terminals_in_several_zones_are_seeded_from_where_all_of_them_are_listed(crm: SimulatedIiko) -> None:
+    east = crm.state.add_terminal(crm.organization.organization_id, "Омск", zone="Asia/Omsk")  # 3 hours ahead
+    orders = [
+        crm.state.add_order(terminal_id=terminal, at=crm.clock.now - timedelta(hours=hours)).order_id
+        for terminal in (None, east.terminal_id)
+        for hours in (0, 6 * 24)
+    ]
+    async with session(crm.account()) as line:
+        records, _ = await pull(crm, line.http)
+    assert sorted(ids(records)) == sorted(orders)
+
+
 async def test_a_window_is_exact_where_organizations_are_hours_apart(crm: SimulatedIiko) -> None:
     east = crm.state.add_organization("Владивосток", zone="Asia/Vladivostok")
     midnight = datetime(2026, 3, 1, tzinfo=UTC)
