@@ -273,6 +273,20 @@ async def test_a_window_beyond_seven_days_is_refused_and_not_cut_short(crm: Simu
             await pull(crm, line.http, window=window)
 
 
+async def test_no_order_of_the_hour_that_comes_twice_falls_between_two_windows(crm: SimulatedIiko) -> None:
+    crm.clock.now = datetime(2026, 10, 26, 9, tzinfo=UTC)
+    berlin = crm.state.add_organization("Берлин", zone="Europe/Berlin")
+    times = [datetime(2026, 10, 25, 0, tzinfo=UTC) + timedelta(minutes=minutes) for minutes in range(-75, 180, 15)]
+    orders = [crm.state.add_order(organization_id=berlin.organization_id, at=at).order_id for at in times]
+    middle = datetime(
+        2026, 10, 25, 0, 30, tzinfo=UTC
+    )  # 02:30 on the clock, which shows 02:15 once before and once after
+    async with session(crm.account()) as line:
+        first, _ = await pull(crm, line.http, window=Window(middle - timedelta(hours=6), middle))
+        second, _ = await pull(crm, line.http, window=Window(middle, middle + timedelta(hours=6)))
+    assert sorted(ids(first + second)) == sorted(orders)
+
+
 async def test_a_window_that_begins_where_the_list_does_is_read_whole(crm: SimulatedIiko) -> None:
     start = crm.clock.now - timedelta(days=6, hours=23)
     first, before = crm.add(at=start), crm.add(at=start - timedelta(minutes=1))
