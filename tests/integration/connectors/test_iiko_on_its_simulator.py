@@ -186,6 +186,7 @@ async def test_after_a_gap_of_three_hours_everything_is_seeded_anew(
         more, cursor = await pull(crm, line.http, cursor)
         assert sorted(ids(more)) == sorted([order_id, added])
         assert crm.state.requests.count(path=BY_DATE) == 8 * seeds
+        assert crm.state.requests.count(path=BY_REVISION, status=400) == 0
         crm.clock.advance(minutes=5)
         crm.touch(added)
         more, _ = await pull(crm, line.http, cursor)
