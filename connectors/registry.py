@@ -8,6 +8,7 @@ from typing import cast
 from connectors.protocol import Connector
 
 _PACKAGES = {
+    "iiko": "connectors.iiko",
     "keycrm": "connectors.keycrm",
     "renovatio": "connectors.renovatio",
     "onec": "connectors.onec",
