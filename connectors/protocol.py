@@ -62,6 +62,8 @@ class Capabilities:
     """Health data: nothing but what `check_webhook` and `pull` let through may be kept, shown or logged."""
     rate_limit: tuple[int, float] = (60, 60.0)
     """Requests per seconds that the vendor allows to one account."""
+    timeout: float = 30.0
+    """Seconds that one request may take; more where the CRM is known to be slow."""
     webhook_events: tuple[str, ...] = ()
     """Names that the by-event routes take."""
     can_register_webhook: bool = False

@@ -31,6 +31,7 @@ class ProjectAccount(Account):
     limit: tuple[int, float] = (60, 60.0)
     retry_attempts: int = 3
     max_concurrent: int = 10
+    timeout: float = 30.0
 
 
 async def open_account(
@@ -68,6 +69,7 @@ async def open_account(
         limit=_limit(row.options, capabilities.rate_limit),
         retry_attempts=int(pull["retry_attempts"]),
         max_concurrent=int(pull["max_concurrent_requests"]),
+        timeout=capabilities.timeout,
     )
 
 
@@ -80,6 +82,7 @@ def open_session(pool: Pool, account: ProjectAccount) -> HttpSession:
         limiter=PostgresRateLimiter(pool),
         retry_attempts=account.retry_attempts,
         max_concurrent=account.max_concurrent,
+        timeout=account.timeout,
         secrets=tuple(account.credentials.values()),
     )
 
