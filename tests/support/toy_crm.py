@@ -45,6 +45,7 @@ from connectors.records import (
     StatusEvent,
     StatusGroup,
     Stock,
+    Transaction,
     deletion,
 )
 
@@ -224,6 +225,25 @@ def map_order(context: MappingContext, row: dict[str, Any]) -> Batch:
         batch.order_payments.append(OrderPayments(order_id, payments, updated_at))
     if row.get("utm"):
         batch.order_marketing.append(OrderMarketing(order_id, utm_source=row["utm"]))
+    if "paid_at" in row:
+        name = f"TOY-{order_id}"
+        if row["paid_at"] is None:
+            batch.reversals.append(Reversal(name, updated_at))
+        else:
+            phone, medical = row.get("phone"), row.get("medical", False)
+            amount = Decimal(str(row["total"]))
+            batch.transactions.append(
+                Transaction(
+                    name,
+                    datetime.fromisoformat(row["paid_at"]),
+                    amount,
+                    row.get("currency"),
+                    phone_e164=phone,
+                    order_id=order_id,
+                    is_medical=medical,
+                    source_updated_at=updated_at,
+                )
+            )
     if row.get("problem"):
         batch.problems.append(Problem(row["problem"], "orders", order_id))
     add_event(batch, order, row)

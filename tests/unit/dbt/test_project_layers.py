@@ -16,6 +16,7 @@ MARTS = {
     "fct_order_status_intervals", "fct_order_stages", "orders_current", "order_cycle_metrics", "agg_stage_durations",
     "agg_status_durations", "agg_cycle_durations", "rpt_cancellations", "rpt_success", "rpt_sla_compliance",
     "integration_statistics", "dim_projects", "dim_statuses", "dim_customers", "fct_order_items", "fct_order_marketing",
+    "fct_transactions", "fct_transactions_analytics",
     "agg_status_transitions", "agg_variants", "agg_daily_flow", "rpt_first_pass", "rpt_bottlenecks", "rpt_ageing",
 }  # fmt: skip
 PREFIXES = {"staging": ("stg_",), "intermediate": ("int_",), "marts": ("fct_", "dim_", "agg_", "rpt_")}
@@ -183,7 +184,8 @@ RULES_WITH_AN_EXAMPLE = {
     "late_and_same_instant_events_take_their_place", "a_status_entered_again_is_an_interval_of_its_own",
     "a_cycle_runs_from_the_earliest_start_to_the_earliest_later_end",
     "due_when_the_stages_working_time_reaches_the_limit", "the_clock_of_an_open_stage_runs_to_the_instant_of_reading",
-    "what_was_written_since_is_computed_now",
+    "what_was_written_since_is_computed_now", "one_person_in_several_projects",
+    "no_health_data_for_analytics", "an_address_of_two_phones_is_nobodys",
     "periods_are_local_and_weeks_begin_on_monday", "dates_outside_every_calendar_are_unknown_and_not_time",
     "a_variant_has_its_share_of_the_orders_like_it", "a_move_is_counted_on_its_local_day",
     "an_outcome_is_the_end_and_how_the_order_came_there",
