@@ -10,7 +10,7 @@ import hashlib
 import logging
 import random
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ import httpx
 import msgspec
 import structlog
 
+from connectors.addresses import GuardedTransport
 from connectors.errors import ConfigError, ConnectorError, NotFoundError, PermanentError, RetryError
 from connectors.masking import mask_text
 
@@ -44,6 +45,8 @@ Inspect = Callable[[int, Mapping[str, str], Any], ConnectorError | None]
 MAX_RETRY_AFTER = 3600.0
 MAX_WAIT = 120.0
 """Longest sleep between two attempts; where the CRM asks for more, the caller is told and comes back later."""
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+"""Largest body that is read, unpacked."""
 _MESSAGE_LENGTH = 200
 _BOM = b"\xef\xbb\xbf"
 
@@ -168,11 +171,13 @@ class HttpSession:
         retry_attempts: int = 3,
         max_concurrent: int = 10,
         secrets: Iterable[str] = (),
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         """`timeout` is for one attempt, its whole body included; `retry_attempts` are those after the first one;
-        `secrets` never appear in an error or a log line. Raises ConfigError if base_url is no http address."""
+        `secrets` never appear in an error or a log line; a body larger than `max_response_bytes` is not read. Raises
+        ConfigError if base_url is no http address."""
         self.account_key = account_key
         self.max_concurrent = max(1, max_concurrent)
         self.last_response_date: datetime | None = None
@@ -185,20 +190,44 @@ class HttpSession:
         self._slots = anyio.Semaphore(self.max_concurrent)
         self._sleep = sleep
         self._scrubber = Scrubber(secrets)
+        self._max_bytes = max_response_bytes
         self._transport = transport
+        self._allowed_hosts: frozenset[str] | None = None
+        """None: requests may go to any address."""
         self._client = self._open(self._origin)
         self._others: dict[str, httpx.AsyncClient] = {}
         """By origin: addresses besides the CRM's that the project's settings name."""
 
     def _open(self, origin: str) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=self.max_concurrent, max_keepalive_connections=self.max_concurrent)
+        verify = origin.startswith("https:")  # no TLS to set up for http
+        given = self._transport
+        transport = given
+        if self._allowed_hosts is not None:
+            transport = GuardedTransport(
+                self._allowed_hosts, lambda: given or httpx.AsyncHTTPTransport(verify=verify, limits=limits)
+            )
         return httpx.AsyncClient(
             timeout=httpx.Timeout(self._timeout, connect=min(self._timeout, 10.0)),
-            limits=httpx.Limits(max_connections=self.max_concurrent, max_keepalive_connections=self.max_concurrent),
-            transport=self._transport,
+            limits=limits,
+            transport=transport,
             follow_redirects=False,  # the key must not follow to another host
             trust_env=not _is_loopback(origin),
-            verify=origin.startswith("https:"),  # no TLS to set up for http
+            verify=verify,
         )
+
+    async def restrict(self, allowed_hosts: Collection[str], max_response_bytes: int = MAX_RESPONSE_BYTES) -> None:
+        """From now on no request goes to an address of this machine or a private network, but to these hosts, and no
+        larger body is read. For connectors whose addresses are what somebody wrote into the settings."""
+        self._max_bytes = min(max_response_bytes, MAX_RESPONSE_BYTES)
+        hosts = frozenset(allowed_hosts)
+        if hosts == self._allowed_hosts:
+            return
+        clients = (self._client, *self._others.values())
+        self._allowed_hosts, self._others = hosts, {}
+        self._client = self._open(self._origin)
+        for client in clients:
+            await client.aclose()
 
     async def __aenter__(self) -> HttpSession:
         return self
@@ -299,9 +328,10 @@ class HttpSession:
             await self._limiter.acquire(self.account_key, self._limit)
             try:
                 with anyio.fail_after(self._timeout):
-                    response = await asked.client.request(
+                    async with asked.client.stream(
                         asked.method, asked.url, content=asked.content, headers=asked.headers
-                    )
+                    ) as response:
+                        body = await self._read(name, response)
             except (TimeoutError, httpx.TimeoutException):
                 raise RetryError(self.scrub(f"{name}: no answer within {self._timeout:g} s")) from None
             except httpx.ConnectError as error:
@@ -312,7 +342,7 @@ class HttpSession:
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
                 # Not chained: an httpx error carries the request, headers and all.
                 raise RetryError(self.scrub(f"{name}: {type(error).__name__}: {error}")) from None
-        status, body = response.status_code, response.content
+        status = response.status_code
         date = _read_date(response.headers.get("date"))
         self.last_response_date = date or self.last_response_date
         if not (200 <= status < 300 or status in accept):
@@ -333,6 +363,20 @@ class HttpSession:
         if (refused := self._inspected(name, inspect, status, response.headers, value)) is not None:
             raise refused
         return Answer(status, _plain_headers(response.headers), value, date)
+
+    async def _read(self, name: str, response: httpx.Response) -> bytes:
+        """The body, unpacked. Raises PermanentError as soon as it is too large; of an error page that is, the start."""
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.aiter_bytes():
+            size += len(part)
+            if size > self._max_bytes:
+                if not response.is_success:
+                    break
+                most = f"{self._max_bytes / 1024 / 1024:g} MiB"
+                raise PermanentError(self.scrub(f"{name}: the answer is larger than {most}: ask for smaller pages"))
+            parts.append(part)
+        return b"".join(parts)
 
     def _inspected(
         self, name: str, inspect: Inspect | None, status: int, headers: httpx.Headers, value: Any
