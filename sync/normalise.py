@@ -24,6 +24,7 @@ from database.repositories import core, dead_letters, locks, queue, raw, request
 from database.repositories.dead_letters import Letter
 from database.repositories.raw import RawRow
 from sync import projects
+from sync.failed_records import open_letters
 from sync.folding import Changes, Known, Mapped, fold
 from sync.projects import Lookup, Project
 from sync.validation import check
@@ -178,9 +179,7 @@ class Writer:
         result = DrainResult(rows=len(rows))
         await self._write(mapped, result, letters)
         if letters:
-            await dead_letters.open_many(
-                self._connection, self._project_id, letters, also_discarded=not self._is_replay
-            )
+            await open_letters(self._connection, self._project_id, letters, also_discarded=not self._is_replay)
         failed = {(letter.source, letter.raw_id) for letter in letters}
         result.failed = len(failed)
         await dead_letters.resolve_applied(

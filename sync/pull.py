@@ -18,10 +18,11 @@ from connectors.http import HttpSession
 from connectors.protocol import Connector, Cursor, Page, RawRecord, Stream, Window
 from database.connection import Connection, Pool
 from database.encryption import Keyring
-from database.repositories import cursors, dead_letters, locks, logs, raw, requests, runs, settings
+from database.repositories import cursors, locks, logs, raw, requests, runs, settings
 from database.repositories.dead_letters import Letter
 from database.repositories.runs import Counts
 from sync import projects
+from sync.failed_records import open_letters
 from sync.gateway import ProjectAccount, open_account, open_session
 from sync.normalise import DrainResult, drain
 from sync.projects import Lookup, Project
@@ -262,7 +263,7 @@ class _Job:
                     list(pending.records.values()),
                 )
             if pending.problems:
-                await dead_letters.open_many(
+                await open_letters(
                     connection,
                     self.project_id,
                     [Letter("api", "skip_row", problem, stream=stream.name) for problem in pending.problems],

@@ -23,6 +23,7 @@ from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
 from database.repositories import heartbeats, queue
 from database.repositories import requests as request_rows
+from sync.failed_records import retry_due
 from sync.live import fold_waiting
 from sync.normalise import drain
 from sync.projects import Lookup
@@ -32,6 +33,8 @@ POLL_SECONDS = 2.0
 BUSY_SECONDS = 0.1
 """Until a project is tried again that somebody else was writing."""
 BEAT_SECONDS = 5.0
+RETRY_LOOK_SECONDS = 5.0
+"""How often failed records are looked at whose time to be tried again has come."""
 FOLD_SECONDS = 1.0
 """Least time between foldings: what waits is right meanwhile, only slower to read."""
 FAILURE_SECONDS = (0.5, 30.0)
@@ -110,6 +113,7 @@ class _Relay:
                 tasks.create_task(self._drain_loop(pool))
                 tasks.create_task(self._request_loop(pool))
                 tasks.create_task(self._fold_loop(pool))
+                tasks.create_task(self._retry_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
             async with pool.connection() as connection:
                 await heartbeats.stop(connection, "relay", self.instance)
@@ -251,6 +255,14 @@ class _Relay:
                 self.request_wake.set()
 
         return asyncio.create_task(work())
+
+    async def _retry_loop(self, pool: Pool) -> None:
+        """Failed records whose time has come join the queue, which wakes the drains."""
+        while not self.stop.is_set():
+            async with pool.connection() as connection:
+                await retry_due(connection)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), RETRY_LOOK_SECONDS)
 
     async def _beat_loop(self, pool: Pool) -> None:
         while not self.stop.is_set():

@@ -23,6 +23,7 @@ from database.repositories.dead_letters import Letter
 from database.repositories.requests import Request
 from database.repositories.runs import Counts
 from sync import projects
+from sync.failed_records import open_letters
 from sync.gateway import ProjectAccount, open_account, open_session
 from sync.normalise import drain
 from sync.projects import Lookup
@@ -236,7 +237,7 @@ async def _failed(connection: Connection, request: Request, error: ConnectorErro
         )
         if not isinstance(error, ConfigError):
             letter = Letter("request", error.word, error.message, stream=request.stream, crm_id=request.crm_id)
-            await dead_letters.open_many(connection, request.project_id, [letter])
+            await open_letters(connection, request.project_id, [letter])
     return _result(request, "failed", error=error)
 
 
