@@ -32,7 +32,17 @@ from connectors.errors import (
     WebhookUnreadableError,
 )
 from connectors.http import HttpSession
-from connectors.protocol import Account, Connector, Cursor, Page, RawRecord, WebhookAuth, WebhookRequest, Window
+from connectors.protocol import (
+    Account,
+    Capabilities,
+    Connector,
+    Cursor,
+    Page,
+    RawRecord,
+    WebhookAuth,
+    WebhookRequest,
+    Window,
+)
 
 Fault = Literal["too_many", "server_error", "unavailable", "bad_gateway", "timeout", "drop", "cut", "truncated"]
 SECRET = "s3cr3t-Key+of/the=account"
@@ -63,6 +73,11 @@ class SimulatedCrm(ABC):
     scheme: str = "token"
     """How this CRM's webhooks are usually verified."""
     has_deletion = True
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Of an account made by `account()`."""
+        return self.connector.capabilities.given(self.account().options)
 
     @abstractmethod
     def account(self, **changes: Any) -> Account:
@@ -269,7 +284,7 @@ class ConnectorConformance:
     async def test_every_stream_can_be_pulled_and_mapped(self, crm: SimulatedCrm) -> None:
         crm.seed(3)
         async with session(crm.account()) as line:
-            for stream in crm.connector.capabilities.streams:
+            for stream in crm.capabilities.streams:
                 records, cursor = await pull(crm, line.http, stream=stream.name)
                 assert (cursor is not None) == stream.is_incremental
                 for record in records:
@@ -378,7 +393,7 @@ class ConnectorConformance:
                 assert set(ids(records)) == set(expected)
 
     async def test_a_window_brings_its_records_and_no_cursor(self, crm: SimulatedCrm) -> None:
-        if not crm.connector.capabilities.stream(crm.stream).has_windows:
+        if not crm.capabilities.stream(crm.stream).has_windows:
             pytest.skip("this CRM has no windows")
         known = crm.seed(3 * crm.page_size)
         start = crm.clock.now - timedelta(minutes=2 * crm.page_size)
@@ -393,7 +408,7 @@ class ConnectorConformance:
         assert len(found) == crm.page_size + 1
 
     async def test_neighbouring_windows_share_no_record_and_lose_none(self, crm: SimulatedCrm) -> None:
-        if not crm.connector.capabilities.stream(crm.stream).has_windows:
+        if not crm.capabilities.stream(crm.stream).has_windows:
             pytest.skip("this CRM has no windows")
         known = crm.seed(6)
         start = crm.clock.now - timedelta(minutes=6)
@@ -537,7 +552,7 @@ class ConnectorConformance:
     async def test_a_record_that_is_not_there_is_not_found(self, crm: SimulatedCrm, crm_id: str) -> None:
         crm.seed(1)
         async with session(crm.account()) as line:
-            for stream in crm.connector.capabilities.streams:
+            for stream in crm.capabilities.streams:
                 if stream.can_read_one:
                     with pytest.raises(NotFoundError):
                         await crm.connector.read(line.http, crm.account(), stream.name, crm_id)
@@ -590,7 +605,7 @@ class ConnectorConformance:
 
     @pytest.mark.parametrize("body", ["{}", "[]", '[{"x":1}]', '{"event":7}', '{"event":"e","context":[]}', "7", "{"])
     def test_a_webhook_of_the_wrong_shape_raises_nothing_but_skip_row(self, crm: SimulatedCrm, body: str) -> None:
-        for name in (None, *crm.connector.capabilities.webhook_events):
+        for name in (None, *crm.capabilities.webhook_events):
             with suppress(SkipRowError):
                 crm.connector.map_webhook(crm.account().context, name, body, crm.clock.now)
 
