@@ -166,15 +166,6 @@ def _entity(name: str, reader: Reader, form: Format, namespaces: Mapping[str, st
         given.problem("status", "it needs status_changed_at or updated_at: when the order came to the status")
     params = {key: _template(reader.at("params"), key, ("since", "project")) for key in reader.names("params")}
     path = _template(reader, "path", ("since", "project"), required=True)
-    one = None
-    if reader.names("one"):
-        one = One(
-            _template(reader.at("one"), "path", ("id", "project"), required=True),
-            compiled(reader.at("one"), "record", _root(form)),
-        )
-        if "id" not in one.path.names:
-            reader.at("one").problem("path", "it needs {{ id }}")
-        reader.at("one").only("path", "record")
     uses_since = any("since" in template.names for template in (path, *params.values()))
     incremental = _incremental(name, reader, uses_since)
     known = ("path", "params", "records", "fields", "pagination", "incremental", "one", "webhook", "volatile")
@@ -187,7 +178,7 @@ def _entity(name: str, reader: Reader, form: Format, namespaces: Mapping[str, st
         fields=fields,
         paging=_paging(reader.at("pagination"), compiled),
         incremental=incremental,
-        one=one,
+        one=_one(reader.at("one"), compiled, form) if reader.names("one") else None,
         webhook=compiled(reader, "webhook") if reader.has("webhook") else None,
         volatile=frozenset(reader.texts("volatile")),
         lists_all=reader.flag("lists_all"),
@@ -219,6 +210,14 @@ def _field(key: str, type_: str, given: Reader, form: Format, namespaces: Mappin
     if text is not None:
         expression = given.tried(key, lambda: compile_field(text, form, namespaces), lambda: None)
     return Field(key, chosen, expression, value, time_format, cast(Any, mark or None))
+
+
+def _one(reader: Reader, compiled: Callable[..., Expression], form: Format) -> One:
+    path = _template(reader, "path", ("id", "project"), required=True)
+    if "id" not in path.names:
+        reader.problem("path", "it needs {{ id }}")
+    reader.only("path", "record")
+    return One(path, compiled(reader, "record", _root(form)))
 
 
 def _paging(reader: Reader, compiled: Callable[..., Expression]) -> Paging:

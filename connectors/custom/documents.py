@@ -82,7 +82,8 @@ def element_text(element: Any) -> str:
 
 def xml_text(element: Any) -> str:
     """The element as text, without a declaration and without what follows it."""
-    return etree.tostring(element, encoding="unicode", with_tail=False)
+    text: str = etree.tostring(element, encoding="unicode", with_tail=False)
+    return text
 
 
 def as_object(element: Any, depth: int = 0) -> Any:
@@ -194,7 +195,7 @@ class _Frame:
     def _with(self, value: Any, steps: Steps, record: Any) -> Any:
         if not steps:
             return [record]
-        copied = dict(value) if type(value) is dict else list(value)
+        copied: Any = dict(value) if type(value) is dict else list(value)
         copied[steps[0]] = self._with(value[steps[0]], steps[1:], record)
         return copied
 

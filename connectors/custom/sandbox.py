@@ -14,8 +14,9 @@ from functools import wraps
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, Undefined, UndefinedError, nodes
-from jinja2.defaults import DEFAULT_FILTERS
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 LONGEST_TEMPLATE = 2_000
 LONGEST_OUTPUT = 20_000
@@ -165,9 +166,9 @@ def _guarded(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-def _replace(text: Any, old: str, new: str) -> str:
+def _replace(value: Any, old: Any, new: Any) -> str:
     """Like str.replace."""
-    text, old, new = str(text), str(old), str(new)
+    text, old, new = str(value), str(old), str(new)
     if len(text) + text.count(old) * len(new) > _LARGEST:
         raise SecurityError(f"a value has more than {_LARGEST} characters or items")
     return text.replace(old, new)
@@ -178,13 +179,13 @@ def _split(text: Any, mark: str | None = None) -> list[str]:
     return str(text).split(mark)
 
 
-def _join(values: Any, mark: str = "", attribute: str | None = None) -> str:
+def _join(values: Any, between: Any = "", attribute: str | None = None) -> str:
     """The items as one text; of objects that `attribute` of each."""
     items = [item if attribute is None else _environment.getitem(item, attribute) for item in values]
-    texts = [_written(item) for item in items]
+    texts, mark = [str(_written(item)) for item in items], str(between)
     if sum(map(len, texts)) + len(texts) * len(mark) > _LARGEST:
         raise SecurityError(f"a value has more than {_LARGEST} characters or items")
-    return str(mark).join(map(str, texts))
+    return mark.join(texts)
 
 
 def _written(value: Any) -> Any:
@@ -199,7 +200,7 @@ def _written(value: Any) -> Any:
 def _open() -> _Environment:
     environment = _Environment(undefined=StrictUndefined, finalize=_written, optimized=False, autoescape=False)
     environment.globals.clear()
-    known = {name: _guarded(DEFAULT_FILTERS[name]) for name in _FILTERS}
+    known = {name: _guarded(FILTERS[name]) for name in _FILTERS}
     environment.filters = known | {"replace": _guarded(_replace), "split": _guarded(_split), "join": _guarded(_join)}
     environment.tests = {name: test for name, test in environment.tests.items() if name in _TESTS}
     return environment

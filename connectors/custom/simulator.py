@@ -6,9 +6,9 @@
     state.change(order, state="paid")
     state.faults.add("server_error", "/orders", times=2)
 
-Orchard lists orders, sales and clients by id, `updated_since` leaves older ones out, and one of them can be read alone.
-It answers in JSON or XML; asks for Basic, Bearer, a header with a key, or OAuth2; and pages by number, offset, cursor or
-a link in the answer. A short page need not be the last one: it gives `most_per_page` whatever is asked for.
+Orchard lists orders, sales and clients by id, `updated_since` leaves older ones out, and one of them can be read
+alone. It answers in JSON or XML; asks for Basic, Bearer, a header with a key, or OAuth2; and pages by number, offset,
+cursor or a link in the answer. A short page need not be the last one: it gives at most `most_per_page` rows.
 """
 
 from __future__ import annotations

@@ -67,4 +67,5 @@ def _xml(tag: str, row: Row) -> Any:
 
 
 def _written(root: Any) -> bytes:
-    return etree.tostring(root, xml_declaration=True, encoding="utf-8")
+    written: bytes = etree.tostring(root, xml_declaration=True, encoding="utf-8")
+    return written
