@@ -31,7 +31,7 @@ def try_definition(
     entity: Annotated[str | None, typer.Option("--entity", help="The entity that the sample is of.")] = None,
     project: Annotated[str | None, typer.Option("--project", help="Where the file has several.")] = None,
     activate: Annotated[
-        bool, typer.Option("--activate", help="If it passes, let the stored project with this definition be pulled.")
+        bool, typer.Option("--activate", help="If it passes, let the project be pulled with this definition.")
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -61,11 +61,10 @@ def _activate(drafted: Drafted) -> None:
             await require_project(pool, drafted.project_id)
             return await record_sample(pool, drafted, actor=actor())
 
-    if not run(work):
-        raise CommandError(
-            f"{drafted.project_id} is not waiting for a test of this definition: apply the file first, then test again."
-        )
-    console.print(f"{drafted.project_id} is enabled.")
+    if run(work):
+        console.print(f"{drafted.project_id} is enabled.")
+    else:
+        console.print(f"Noted: {drafted.project_id} may be pulled with this definition once the file is applied.")
 
 
 def _print(drafted: Drafted, outcomes: Outcomes, failures: list[str], as_json: bool) -> None:

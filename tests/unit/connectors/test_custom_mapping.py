@@ -68,8 +68,9 @@ def test_a_void_sale_and_one_that_is_gone_are_reversals() -> None:
 
 def test_an_order_in_xml_is_an_order_with_its_status_and_its_customer() -> None:
     text = (
-        '<order id="5"><state>paid</state><state_at>2026-03-02T08:00:00Z</state_at><created>2026-03-01T08:00:00Z</created>'
-        "<total>1 250,50</total><currency>EUR</currency><client><id>9</id><name>Олена</name><phone>0501234567</phone>"
+        '<order id="5"><state>paid</state><state_at>2026-03-02T08:00:00Z</state_at>'
+        "<created>2026-03-01T08:00:00Z</created><total>1 250,50</total><currency>EUR</currency><client>"
+        "<id>9</id><name>Олена</name><phone>0501234567</phone>"
         "</client><updated>2026-03-02T09:00:00Z</updated></order>"
     )
     batch = CUSTOM.map_record(context(xml_definition()), "orders", "5", json.dumps({"xml": text}))
@@ -194,7 +195,10 @@ def test_a_webhook_about_what_cannot_is_mapped_itself() -> None:
     definition = xml_definition()
     for entity in definition["entities"].values():
         del entity["one"]
-    body = '<?xml version="1.0" encoding="windows-1251"?><event><sale id="7"><at>2026-03-02</at><sum>5,5</sum><title>Чай</title></sale></event>'
+    body = (
+        '<?xml version="1.0" encoding="windows-1251"?><event><sale id="7"><at>2026-03-02</at><sum>5,5</sum>'
+        "<title>Чай</title></sale></event>"
+    )
     text = CUSTOM.check_webhook(webhook(body.encode("cp1251")), context(definition))
     batch = CUSTOM.map_webhook(context(definition), None, text, datetime.now(UTC))
     [sale] = batch.transactions
