@@ -414,9 +414,14 @@ def _choose(project: Project, names: Sequence[str] | None, window: Window | None
             raise ConfigError(f"{crm} cannot pull {lacking[0]!r} for a period: pull it whole.")
         chosen = [stream for stream in capabilities.streams if stream.name in names]
     else:
-        enabled = {**SYNC_DEFAULTS, **project.row.sync}
-        off = {stream for key, streams in SWITCHED.items() if not enabled.get(key) for stream in streams}
-        chosen = [stream for stream in capabilities.streams if stream.name not in off]
+        chosen = enabled_streams(project)
         if window is not None:
             chosen = [stream for stream in chosen if stream.has_windows]
     return sorted(chosen, key=lambda stream: not stream.is_dictionary)
+
+
+def enabled_streams(project: Project) -> list[Stream]:
+    """The streams that the project's settings do not switch off."""
+    enabled = {**SYNC_DEFAULTS, **project.row.sync}
+    off = {stream for key, streams in SWITCHED.items() if not enabled.get(key) for stream in streams}
+    return [stream for stream in project.capabilities.streams if stream.name not in off]

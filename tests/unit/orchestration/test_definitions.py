@@ -13,7 +13,6 @@ import pytest
 
 from connectors import registry
 from database.environment import Environment
-from orchestration import keys
 from orchestration.manifest import ManifestError, existing_manifest, prepare_manifest
 
 ROOT = Path(__file__).parents[3]
@@ -78,9 +77,9 @@ def test_loading_connects_to_nothing_starts_nothing_and_gives_the_known_names(en
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(result.stdout.splitlines()[-1])
     sys.stdout.write(f"definitions loaded in {found.pop('seconds'):.1f} s (budget: 10 s)\n")
-    capabilities = {crm: registry.get(crm).capabilities for crm in registry.names()}
-    daily = [crm for crm, one in capabilities.items() if keys.daily_streams(one)]
-    whole = [crm for crm, one in capabilities.items() if keys.whole_streams(one)]
+    streams = {crm: registry.get(crm).capabilities.streams for crm in registry.names()}
+    daily = [crm for crm, known in streams.items() if any(stream.has_windows for stream in known)]
+    whole = [crm for crm, known in streams.items() if any(not stream.has_windows for stream in known)]
     assert "keycrm" in daily
     assert "keycrm" in whole
     assert found == {
@@ -89,17 +88,19 @@ def test_loading_connects_to_nothing_starts_nothing_and_gives_the_known_names(en
                 "__ASSET_JOB",
                 "build_marts",
                 "health",
+                "normalise",
+                "reconcile",
+                "sync_requests",
                 *(f"{crm}_pull" for crm in daily),
                 *(f"{crm}_pull_whole" for crm in whole),
-                "normalise",
-                "sync_requests",
             ]
         ),
         "schedules": {
             "health": "*/30 * * * *",
+            "nightly_build": "40 1 * * *",
+            "nightly_reconcile": "20 0 * * *",
             **{f"{crm}_dictionaries": "*/5 * * * *" for crm in whole},
             **{f"{crm}_new": "*/5 * * * *" for crm in daily},
-            "nightly_build": "40 1 * * *",
         },
         "sensors": ["active_projects", "marts_follow_core", "raw_backlog", "sync_requests_due"],
         "stopped": [],
