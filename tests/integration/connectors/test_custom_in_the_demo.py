@@ -41,7 +41,9 @@ async def _pulled(database_url: str, keyring: Keyring, crm: custom.DemoCrm) -> d
                 "failed": sum(stream.counts.failed for stream in result.streams) + result.applied.failed,
                 "orders": await _rows(pool, "select status_id, count(*) from core.orders group by 1"),
                 "sales": await _rows(pool, "select state, count(*), min(currency) from core.transactions group by 1"),
-                "customers": await _rows(pool, "select count(*), count(phone_e164) from core.customers"),
+                "customers": await _rows(
+                    pool, "select count(*) as all_of_them, count(phone_e164) as with_phone from core.customers"
+                ),
             }
 
 
