@@ -10,6 +10,7 @@ from connectors.protocol import Connector
 _PACKAGES = {
     "custom": "connectors.custom",
     "keycrm": "connectors.keycrm",
+    "renovatio": "connectors.renovatio",
 }
 
 

@@ -32,6 +32,7 @@ class ProjectAccount(Account):
     retry_attempts: int = 3
     max_concurrent: int = 10
     timeout: float = 30.0
+    is_medical: bool = False
 
 
 async def open_account(
@@ -70,6 +71,7 @@ async def open_account(
         retry_attempts=int(pull["retry_attempts"]),
         max_concurrent=int(pull["max_concurrent_requests"]),
         timeout=capabilities.timeout,
+        is_medical=capabilities.is_medical,
     )
 
 
@@ -84,6 +86,8 @@ def open_session(pool: Pool, account: ProjectAccount) -> HttpSession:
         max_concurrent=account.max_concurrent,
         timeout=account.timeout,
         secrets=tuple(account.credentials.values()),
+        is_confidential=account.is_medical,
+        ca_file=account.options.get("ca_file"),
     )
 
 

@@ -26,6 +26,8 @@ class Letter:
     stream: str | None = None
     crm_id: str | None = None
     payload: str | None = None
+    frames: Sequence[str] = ()
+    """Where the connector failed, if it did; for the log, not stored here."""
 
 
 @dataclass(frozen=True, slots=True)

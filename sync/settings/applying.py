@@ -134,6 +134,17 @@ async def _check_against_stored(
         if missing:
             names = listing([f"`{name}`" for name in missing])
             problems.append(Problem(draft.where("credentials"), f"{crm} needs {names}"))
+    if crm in known and state.row is not None and given:
+        changed = [
+            name
+            for name in known[crm].mapping_secrets
+            if state.secrets.get(name) and given.get(name) not in (None, state.secrets[name])
+        ]
+        if changed and await settings.has_landed(connection, state.row.project_id):
+            reason = (
+                "what is stored is named by the one before: put that back, or give the account a project of its own"
+            )
+            problems += [Problem(draft.where("credentials", name), reason) for name in changed]
     if isinstance(webhook, Webhook) and "webhook" in draft.given:
         has_secret = webhook.secret is not None or WEBHOOK_SECRET in state.secrets
         if webhook.auth in SCHEMES_WITH_SECRET and not has_secret:

@@ -231,6 +231,9 @@ class _Reader:
             elif name not in names:
                 expected = f"expected {listing(names, 'or')}" if names else "it takes none"
                 self._add((*draft.path, "credentials", name), f"{crm} has no such credential; {expected}")
+        if capabilities.check_credentials is not None:
+            for name, message in capabilities.check_credentials(draft.values.get("credentials", {})):
+                self._add((*draft.path, "credentials", name), message)
 
     def _check_options(self, draft: Draft, crm: str, capabilities: Capabilities, raw: Any) -> None:
         path = (*draft.path, "options")
