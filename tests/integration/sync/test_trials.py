@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
+from connectors import registry
 from connectors.custom.simulator import PREFIX, SimulatorState, create_app
 from connectors.errors import ConfigError
 from database.connection import Pool, open_pool
 from database.encryption import Keyring
 from database.repositories import audit, settings
 from database.repositories.settings import ProjectRow
+from orchestration.defs.pull import schedules
 from sync.pull import pull_project
 from sync.settings import ApplyResult, apply_settings
 from sync.settings.trials import UNTRIED
@@ -105,6 +107,23 @@ async def test_a_new_project_is_pulled_once_a_first_page_was_read_as_defined(
         sales = await connection.execute("select external_id, amount::text, phone_e164 from core.transactions")
         assert [tuple(sale.values()) for sale in await sales.fetchall()] == [("ORCHARD-2", "10.50", "+380501234567")]
         assert "tried" in {entry.action for entry in await audit.entries(connection)}
+
+
+async def test_a_stream_that_only_other_definitions_have_is_left_out_of_a_pull(
+    office: Office, state: SimulatorState
+) -> None:
+    state.add_order()
+    del office.definition["entities"]["customers"]
+    await office.apply()
+    await office.test()
+    pulled = await pull_project(office.pool, office.keyring, "orchard", streams=["customers", "orders"])
+    assert [stream.stream for stream in pulled.streams] == ["orders"]
+    with pytest.raises(ConfigError, match="has no stream 'customers'"):
+        await pull_project(office.pool, office.keyring, "orchard", streams=["customers"])
+    streams = registry.get("custom").capabilities.streams
+    assert [key.path[-1] for key in schedules._enabled(await office.row(), "custom", streams)] == [
+        "orders", "transactions",
+    ]  # fmt: skip
 
 
 async def test_a_changed_definition_waits_again_and_one_that_has_passed_before_does_not(
