@@ -6,6 +6,7 @@ import typer
 
 from commands import (
     build,
+    custom,
     dagster,
     database,
     dead_letters,
@@ -38,6 +39,7 @@ build.add_to(application)
 application.add_typer(dead_letters.commands, name="dead-letters")
 application.add_typer(subscriptions.commands, name="subscription")
 application.add_typer(webhooks.commands, name="webhooks")
+application.add_typer(custom.commands, name="custom")
 application.add_typer(keys.commands, name="keys")
 database.add_to(application)
 application.add_typer(dagster.commands, name="dagster")

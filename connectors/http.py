@@ -11,7 +11,7 @@ import logging
 import random
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,6 +26,7 @@ import httpx
 import msgspec
 import structlog
 
+from connectors.addresses import GuardedTransport
 from connectors.errors import ConfigError, ConnectorError, NotFoundError, PermanentError, RetryError
 from connectors.masking import mask_text
 
@@ -45,6 +46,8 @@ Inspect = Callable[[int, Mapping[str, str], Any], ConnectorError | None]
 MAX_RETRY_AFTER = 3600.0
 MAX_WAIT = 120.0
 """Longest sleep between two attempts; where the CRM asks for more, the caller is told and comes back later."""
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+"""Largest body that is read, unpacked."""
 _MESSAGE_LENGTH = 200
 _BOM = b"\xef\xbb\xbf"
 
@@ -169,6 +172,7 @@ class HttpSession:
         retry_attempts: int = 3,
         max_concurrent: int = 10,
         secrets: Iterable[str] = (),
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
         is_confidential: bool = False,
         ca_file: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -176,8 +180,9 @@ class HttpSession:
     ) -> None:
         """`timeout` is for one attempt, its whole body included; `retry_attempts` are those after the first one;
         `secrets` never appear in an error or a log line, nor, where it `is_confidential`, a word that the CRM says.
-        `ca_file` holds the certificates (PEM) of the authority that signed the server's, where that is a private one.
-        Raises ConfigError if base_url is no http address, or the file cannot be read."""
+        A body larger than `max_response_bytes` is not read. `ca_file` holds the certificates (PEM) of the authority
+        that signed the server's, where that is a private one. Raises ConfigError if base_url is no http address, or the
+        file cannot be read."""
         self.account_key = account_key
         self.max_concurrent = max(1, max_concurrent)
         self.last_response_date: datetime | None = None
@@ -192,20 +197,44 @@ class HttpSession:
         self._scrubber = Scrubber(secrets)
         self._is_confidential = is_confidential
         self._ca_file = ca_file
+        self._max_bytes = max_response_bytes
         self._transport = transport
+        self._allowed_hosts: frozenset[str] | None = None
+        """None: requests may go to any address."""
         self._client = self._open(self._origin)
         self._others: dict[str, httpx.AsyncClient] = {}
         """By origin: addresses besides the CRM's that the project's settings name."""
 
     def _open(self, origin: str) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=self.max_concurrent, max_keepalive_connections=self.max_concurrent)
+        verify = _tls(origin, self._ca_file)
+        given = self._transport
+        transport = given
+        if self._allowed_hosts is not None:
+            transport = GuardedTransport(
+                self._allowed_hosts, lambda: given or httpx.AsyncHTTPTransport(verify=verify, limits=limits)
+            )
         return httpx.AsyncClient(
             timeout=httpx.Timeout(self._timeout, connect=min(self._timeout, 10.0)),
-            limits=httpx.Limits(max_connections=self.max_concurrent, max_keepalive_connections=self.max_concurrent),
-            transport=self._transport,
+            limits=limits,
+            transport=transport,
             follow_redirects=False,  # the key must not follow to another host
             trust_env=not _is_loopback(origin),
-            verify=_tls(origin, self._ca_file),
+            verify=verify,
         )
+
+    async def restrict(self, allowed_hosts: Collection[str], max_response_bytes: int = MAX_RESPONSE_BYTES) -> None:
+        """From now on no request goes to an address of this machine or a private network, but to these hosts, and no
+        larger body is read. For connectors whose addresses are what somebody wrote into the settings."""
+        self._max_bytes = min(max_response_bytes, MAX_RESPONSE_BYTES)
+        hosts = frozenset(allowed_hosts)
+        if hosts == self._allowed_hosts:
+            return
+        clients = (self._client, *self._others.values())
+        self._allowed_hosts, self._others = hosts, {}
+        self._client = self._open(self._origin)
+        for client in clients:
+            await client.aclose()
 
     async def __aenter__(self) -> HttpSession:
         return self
@@ -306,9 +335,10 @@ class HttpSession:
             await self._limiter.acquire(self.account_key, self._limit)
             try:
                 with anyio.fail_after(self._timeout):
-                    response = await asked.client.request(
+                    async with asked.client.stream(
                         asked.method, asked.url, content=asked.content, headers=asked.headers
-                    )
+                    ) as response:
+                        body = await self._read(name, response)
             except (TimeoutError, httpx.TimeoutException):
                 raise RetryError(self.scrub(f"{name}: no answer within {self._timeout:g} s")) from None
             except httpx.ConnectError as error:
@@ -321,7 +351,7 @@ class HttpSession:
                 # It may quote the answer: a line of a body where a header should be.
                 said = "" if self._is_confidential else f": {error}"
                 raise RetryError(self.scrub(f"{name}: {type(error).__name__}{said}")) from None
-        status, body = response.status_code, response.content
+        status = response.status_code
         date = _read_date(response.headers.get("date"))
         self.last_response_date = date or self.last_response_date
         if not (200 <= status < 300 or status in accept):
@@ -341,6 +371,20 @@ class HttpSession:
         if (refused := self._inspected(name, inspect, status, response.headers, value)) is not None:
             raise refused
         return Answer(status, _plain_headers(response.headers), value, date)
+
+    async def _read(self, name: str, response: httpx.Response) -> bytes:
+        """The body, unpacked. Raises PermanentError as soon as it is too large; of an error page that is, the start."""
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.aiter_bytes():
+            size += len(part)
+            if size > self._max_bytes:
+                if not response.is_success:
+                    break
+                most = f"{self._max_bytes / 1024 / 1024:g} MiB"
+                raise PermanentError(self.scrub(f"{name}: the answer is larger than {most}: ask for smaller pages"))
+            parts.append(part)
+        return b"".join(parts)
 
     def _inspected(
         self, name: str, inspect: Inspect | None, status: int, headers: httpx.Headers, value: Any

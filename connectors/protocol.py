@@ -60,6 +60,9 @@ class Capabilities:
     refine: Callable[[Mapping[str, Any]], Capabilities] | None = None
     """Where the options decide on streams or credentials: the capabilities of a project with them. `check_options` has
     passed before."""
+    trial: Callable[[Mapping[str, Any]], str] | None = None
+    """Where a project's options say how records are read: a fingerprint of them. A project is pulled only once a test
+    with these very options has passed."""
     is_medical: bool = False
     """Health data: nothing but what `check_webhook` and `pull` let through may be kept, shown or logged."""
     rate_limit: tuple[int, float] = (60, 60.0)
@@ -209,6 +212,8 @@ class Health:
     ok: bool
     message: str
     """One sentence: the account's name, or which credential is wrong and what to do."""
+    is_proof: bool = True
+    """False: the credentials are good, but there was no record to try the options of `Capabilities.trial` on."""
 
 
 @dataclass(frozen=True, slots=True)

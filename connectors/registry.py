@@ -8,10 +8,11 @@ from typing import cast
 from connectors.protocol import Connector
 
 _PACKAGES = {
+    "custom": "connectors.custom",
     "iiko": "connectors.iiko",
     "keycrm": "connectors.keycrm",
-    "renovatio": "connectors.renovatio",
     "onec": "connectors.onec",
+    "renovatio": "connectors.renovatio",
 }
 
 

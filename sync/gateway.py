@@ -32,8 +32,8 @@ class ProjectAccount(Account):
     limit: tuple[int, float] = (60, 60.0)
     retry_attempts: int = 3
     max_concurrent: int = 10
-    is_medical: bool = False
     timeout: float = 30.0
+    is_medical: bool = False
 
 
 async def open_account(
@@ -71,8 +71,8 @@ async def open_account(
         limit=_limit(row.options, capabilities.rate_limit),
         retry_attempts=int(pull["retry_attempts"]),
         max_concurrent=int(pull["max_concurrent_requests"]),
-        is_medical=capabilities.is_medical,
         timeout=capabilities.timeout,
+        is_medical=capabilities.is_medical,
     )
 
 

@@ -409,10 +409,13 @@ async def _read_ahead(
 
 
 def _choose(project: Project, names: Sequence[str] | None, window: Window | None) -> list[Stream]:
-    """The streams to pull, dictionaries first. Raises ConfigError if one of the names is unknown."""
+    """The streams to pull, dictionaries first. Of the names, those that other projects of the CRM have and this one has
+    not are left out. Raises ConfigError if one is unknown, or none is left."""
     capabilities, crm = project.capabilities, project.row.crm
     if names is not None:
         known = {stream.name for stream in capabilities.streams}
+        of_others = {stream.name for stream in project.connector.capabilities.streams} - known
+        names = [name for name in names if name not in of_others] or names
         if unknown := [name for name in names if name not in known]:
             names_known = ", ".join(stream.name for stream in capabilities.streams)
             raise ConfigError(f"{crm} has no stream {unknown[0]!r}: it has {names_known}.")
