@@ -1,0 +1,82 @@
+"""Forms as PHP writes them: `leads[status][0][id]=7` is a nested object; and whether PostgreSQL can hold a payload."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qsl
+
+MOST_FIELDS = 2000
+DEEPEST = 100
+"""Of JSON that is to be stored."""
+_MOST_STEPS = 10
+_KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
+
+
+def form_pairs(body: bytes, most: int = MOST_FIELDS) -> list[tuple[str, str]]:
+    """Names and values of an urlencoded body. Raises ValueError, one sentence."""
+    try:
+        return parse_qsl(body.decode(), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=most)
+    except UnicodeDecodeError:
+        raise ValueError("the form is not UTF-8") from None
+    except ValueError:
+        raise ValueError(f"the form has more than {most} fields") from None
+
+
+def nested(
+    pairs: Iterable[tuple[str, str]], most: int = MOST_FIELDS, decode: Callable[[str, str], Any] | None = None
+) -> dict[str, Any]:
+    """The object of a form's fields. `decode(name, value)` reads what has no brackets. Raises ValueError."""
+    result: dict[str, Any] = {}
+    for count, (key, value) in enumerate(pairs):
+        match = _KEY.fullmatch(key)
+        if match is None or count >= most:
+            raise ValueError("the form has fields that cannot be read")
+        steps = [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
+        if len(steps) > _MOST_STEPS:
+            raise ValueError("the form's fields are nested too deeply")
+        _set(result, steps, value if decode is None or len(steps) > 1 else decode(key, value))
+    return {name: _lists(value) for name, value in result.items()}
+
+
+def storage_fault(value: Any) -> str | None:
+    """Why PostgreSQL's jsonb could not hold a decoded value: looked for before it is landed, not after."""
+    waiting: list[tuple[Any, int]] = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > DEEPEST:
+            return f"is nested more than {DEEPEST} deep"
+        if type(item) is dict:
+            if any("\x00" in name for name in item):
+                return "holds NUL characters"
+            waiting += [(inner, depth + 1) for inner in item.values()]
+        elif type(item) is list:
+            waiting += [(inner, depth + 1) for inner in item]
+        elif type(item) is str:
+            if "\x00" in item:
+                return "holds NUL characters"
+        elif type(item) is Decimal and not -300 < item.adjusted() < 300:
+            return "holds a number that no field has"
+    return None
+
+
+def _set(target: dict[str, Any], steps: list[str], value: Any) -> None:
+    for step in steps[:-1]:
+        inner = target.setdefault(step or str(len(target)), {})
+        if type(inner) is not dict:
+            raise ValueError("the form gives one field twice, as a value and as an object")
+        target = inner
+    last = steps[-1] or str(len(target))
+    if type(target.get(last)) is dict:
+        raise ValueError("the form gives one field twice, as a value and as an object")
+    target[last] = value
+
+
+def _lists(value: Any) -> Any:
+    """PHP's `x[0]=a&x[1]=b` is a list."""
+    if type(value) is not dict:
+        return value
+    items = {name: _lists(item) for name, item in value.items()}
+    return list(items.values()) if items and list(items) == [str(i) for i in range(len(items))] else items
