@@ -173,7 +173,8 @@ def _history(row: Fields, embedded: Fields | None, order: Order) -> list[StatusE
         events.append(_event(order, after, at, is_history=True))
     present = None if order.status_id is None or order.status_group_id is None else (order.status_group_id, order.status_id)
     first = before if log else present
-    if log is not None and first is not None and created_at is not None:
+    is_sure = log is not None and embedded is not None and not embedded.flag("events_may_be_late")
+    if is_sure and first is not None and created_at is not None:
         events.insert(0, _event(order, first, created_at, is_history=True))
     last = None if not events else (events[-1].status_group_id, events[-1].status_id)
     if present is not None and last != present and order.source_updated_at is not None:

@@ -7,18 +7,22 @@ record tells the lead's whole story however it was read: `_embedded.events` (old
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
-from connectors.amocrm.api import MOST_PER_PAGE, Api
-from connectors.amocrm.paging import Listing, Place, Row, row_id, walk
+from connectors.amocrm.api import Api
+from connectors.amocrm.paging import Listing, Place, Row, row_id, row_time, walk
 from connectors.errors import NotFoundError
 
 STATUS_CHANGED = "lead_status_changed"
 EVENTS_PER_PAGE = 100
+LOG_DELAY = timedelta(minutes=5)
+"""How long after a change the log may still be without it. Shorter than what a pull reaches back."""
 _LEADS_AT_ONCE = 10
 """Most ids that the log's filter takes."""
+_CONTACTS_AT_ONCE = 50
 _EVENT_FIELDS = ("id", "type", "created_at", "created_by", "value_before", "value_after")
 _CONTACT_FIELDS = ("id", "name", "first_name", "last_name", "custom_fields_values")
 
@@ -52,8 +56,12 @@ async def _add_events(api: Api, leads: Sequence[Row]) -> None:
                 return
             for event in read.rows:
                 found[str(event["entity_id"])].append({name: event.get(name) for name in _EVENT_FIELDS})
+        now = (api.http.last_response_date or datetime.now(UTC)).timestamp()
         for name, events in found.items():
             _embedded(some[name])["events"] = sorted(events, key=_by_time)
+            if not events and (row_time(some[name]) or 0) > now - LOG_DELAY.total_seconds():
+                # Whether the lead never moved, or moved just now, the next pull's reading tells.
+                _embedded(some[name])["events_may_be_late"] = True
 
 
 def _is_asked_for(event: Row, found: dict[str, list[Row]]) -> bool:
@@ -70,10 +78,10 @@ async def _add_contacts(api: Api, leads: Sequence[Row]) -> None:
     main = {name: contact for lead in leads if (name := row_id(lead)) and (contact := main_contact_id(lead))}
     wanted = sorted(set(main.values()))
     known: dict[str, Row] = {}
-    for start in range(0, len(wanted), MOST_PER_PAGE):
-        some = wanted[start : start + MOST_PER_PAGE]
+    for start in range(0, len(wanted), _CONTACTS_AT_ONCE):
+        some = wanted[start : start + _CONTACTS_AT_ONCE]
         params: list[tuple[str, object]] = [("filter[id][]", contact) for contact in some]
-        listed = await api.page("/contacts", "contacts", params, 1, MOST_PER_PAGE)
+        listed = await api.page("/contacts", "contacts", params, 1, _CONTACTS_AT_ONCE)
         found = {name: row for row in listed.rows if type(row) is dict and (name := row_id(row)) is not None}
         known |= {name: row for name, row in found.items() if name in some}
         if found.keys() - set(some):  # the filter was ignored: this is any page of all contacts

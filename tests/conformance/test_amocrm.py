@@ -20,6 +20,7 @@ from tests.support.http_server import serve
 class SimulatedAmoCrm(SimulatedCrm):
     connector = registry.get("amocrm")
     page_size = 5
+    asked_size = 5
 
     def __init__(self, state: SimulatorState, clock: Clock, base_url: str) -> None:
         self.state = state
@@ -35,7 +36,7 @@ class SimulatedAmoCrm(SimulatedCrm):
             "base_url": self._base_url,
             "credentials": self.credentials(SECRET),
             "context": MappingContext("shop", timezone="Europe/Moscow", region="RU", currency="RUB"),
-            "batch_size": self.page_size,
+            "batch_size": self.asked_size,
         }
         return Account(**{**values, **changes})
 
@@ -100,6 +101,16 @@ class SimulatedOAuthAmoCrm(SimulatedAmoCrm):
         }
 
 
+class SimulatedAmoCrmWithoutFilters(SimulatedAmoCrm):
+    """Pages overlap where a whole list is walked: of these eight rows at least five are new."""
+
+    asked_size = 8
+
+    def __init__(self, state: SimulatorState, clock: Clock, base_url: str) -> None:
+        super().__init__(state, clock, base_url)
+        state.switches.has_filters = False
+
+
 @contextmanager
 def simulated(kind: type[SimulatedAmoCrm] = SimulatedAmoCrm, **settings: Any) -> Iterator[SimulatedAmoCrm]:
     clock = Clock()
@@ -125,8 +136,7 @@ class TestAmoCrmWithOAuth(ConnectorConformance):
 class TestAmoCrmThatIgnoresFilters(ConnectorConformance):
     @pytest.fixture
     def crm(self) -> Iterator[SimulatedAmoCrm]:
-        with simulated() as crm:
-            crm.state.switches.has_filters = False
+        with simulated(SimulatedAmoCrmWithoutFilters) as crm:
             yield crm
 
 
