@@ -13,6 +13,7 @@ from commands import (
     doctor,
     export_log,
     keys,
+    oauth,
     projects,
     services,
     settings,
@@ -36,6 +37,7 @@ sync.add_to(application)
 build.add_to(application)
 application.add_typer(dead_letters.commands, name="dead-letters")
 application.add_typer(webhooks.commands, name="webhooks")
+oauth.add_to(application)
 application.add_typer(keys.commands, name="keys")
 database.add_to(application)
 application.add_typer(dagster.commands, name="dagster")

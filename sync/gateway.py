@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from connectors import registry
@@ -119,7 +120,10 @@ async def register_webhook(
     """
     async with pool.connection() as connection:
         account = await open_account(pool, connection, keyring, project_id, lookup)
+        auth = await webhook_auth(connection, keyring, project_id)
     target = f"{url.rstrip('/')}/webhooks/{account.crm}/{project_id}"
+    if auth.scheme == "token" and auth.secret:
+        target += f"?{urlencode({'token': auth.secret})}"  # connectors show the address without its query
     async with open_session(pool, account) as http:
         return await _connector(account, lookup).register_webhook(http, account, target)
 

@@ -7,7 +7,7 @@ record tells the lead's whole story however it was read: `_embedded.events` (old
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -18,8 +18,8 @@ from connectors.errors import NotFoundError
 
 STATUS_CHANGED = "lead_status_changed"
 EVENTS_PER_PAGE = 100
-LOG_DELAY = timedelta(minutes=5)
-"""How long after a change the log may still be without it. Shorter than what a pull reaches back."""
+_DELAY = 300
+"""Seconds after a change in which the log may still be without it: fewer than a pull reaches back."""
 _LEADS_AT_ONCE = 10
 """Most ids that the log's filter takes."""
 _CONTACTS_AT_ONCE = 50
@@ -36,12 +36,8 @@ async def complete(api: Api, leads: Sequence[Row]) -> None:
 
 
 async def _add_events(api: Api, leads: Sequence[Row]) -> None:
-    # A lead that has not changed since it was created stands where it was created.
-    moved = [lead for lead in leads if lead.get("created_at") != lead.get("updated_at")]
-    for lead in leads:
-        _embedded(lead)["events"] = []
-    for start in range(0, len(moved), _LEADS_AT_ONCE):
-        some = {name: lead for lead in moved[start : start + _LEADS_AT_ONCE] if (name := row_id(lead)) is not None}
+    for start in range(0, len(leads), _LEADS_AT_ONCE):
+        some = {name: lead for lead in leads[start : start + _LEADS_AT_ONCE] if (name := row_id(lead)) is not None}
         params: list[tuple[str, object]] = [("filter[type]", STATUS_CHANGED), ("filter[entity]", "lead")]
         params += [("filter[entity_id][]", name) for name in some]
         listing = Listing(api, "/events", "events", params, EVENTS_PER_PAGE)
@@ -51,15 +47,14 @@ async def _add_events(api: Api, leads: Sequence[Row]) -> None:
             if strange:
                 # Else the log of the whole account would be read for each ten leads.
                 _log.warning("amocrm_filter_ignored", project_id=api.account.project_id, list="events")
-                for lead in some.values():
-                    _embedded(lead).pop("events", None)
                 return
             for event in read.rows:
                 found[str(event["entity_id"])].append({name: event.get(name) for name in _EVENT_FIELDS})
         now = (api.http.last_response_date or datetime.now(UTC)).timestamp()
         for name, events in found.items():
             _embedded(some[name])["events"] = sorted(events, key=_by_time)
-            if not events and (row_time(some[name]) or 0) > now - LOG_DELAY.total_seconds():
+            changed_at = row_time(some[name]) or 0
+            if not events and changed_at != row_time(some[name], "created_at") and changed_at > now - _DELAY:
                 # Whether the lead never moved, or moved just now, the next pull's reading tells.
                 _embedded(some[name])["events_may_be_late"] = True
 

@@ -84,13 +84,19 @@ async def test_a_leads_history_starts_where_it_was_created_and_ends_with_its_sal
     assert batch.customers[0].full_name == "Иван Сидоров"
 
 
-async def test_a_lead_that_never_moved_stands_where_it_was_created_and_asks_for_no_log(crm: SimulatedAmoCrm) -> None:
+async def test_a_lead_that_never_moved_stands_where_it_was_created(crm: SimulatedAmoCrm) -> None:
     [lead] = crm.seed(1)
     batch = await mapped(crm, int(lead))
     [event] = batch.status_events
     assert event.status_changed_at == batch.orders[0].order_created_at
     assert (event.is_history, event.is_approximate) == (True, False)
-    assert crm.state.requests.count(path="/api/v4/events") == 0
+    crm.clock.advance(hours=1)
+    crm.touch(lead)
+    crm.clock.advance(minutes=1)
+    # Changed a minute ago, and the log has nothing: it may be behind. Minutes later it is not.
+    assert [event.is_approximate for event in (await mapped(crm, int(lead))).status_events] == [True]
+    crm.clock.advance(minutes=5)
+    assert (await mapped(crm, int(lead))).status_events == [event]
 
 
 async def test_a_lead_whose_log_is_behind_has_its_stage_at_its_last_change(crm: SimulatedAmoCrm) -> None:
