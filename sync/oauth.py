@@ -58,7 +58,13 @@ class _Content(msgspec.Struct, array_like=True):
 
 
 async def authorize_url(
-    pool: Pool, keyring: Keyring, crm: str, project_id: str, *, now: datetime | None = None, lookup: Lookup = registry.get
+    pool: Pool,
+    keyring: Keyring,
+    crm: str,
+    project_id: str,
+    *,
+    now: datetime | None = None,
+    lookup: Lookup = registry.get,
 ) -> str:
     """The address where the project's CRM grants access. Raises ConfigError."""
     account, connector = await _open(pool, keyring, crm, project_id, lookup)

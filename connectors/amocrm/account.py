@@ -51,8 +51,9 @@ async def register_webhook(http: HttpSession, account: Account, url: str) -> str
     parts = urlsplit(url)
     shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
     by_hand = (
-        f"Add a webhook in amoCRM under amoMarket > ... > WebHooks with the URL {shown}?token=SECRET, where SECRET is the "
-        "project's webhook.secret, for leads and contacts added, changed, deleted, restored, and leads whose stage changed"
+        f"Add a webhook in amoCRM under amoMarket > ... > WebHooks with the URL {shown}?token=SECRET, where SECRET is "
+        "the project's webhook.secret, for leads and contacts added, changed, deleted, restored, and for leads whose "
+        "stage changed"
     )
     if "token" not in parts.query:
         return f"amoCRM signs nothing, so the URL itself must carry the project's webhook.secret. {by_hand}"

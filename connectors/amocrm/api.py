@@ -88,7 +88,7 @@ def _long_lived(account: Account) -> str:
     token = account.credentials.get("access_token", "").strip()
     if not token:
         raise ConfigError(
-            "the credential access_token is not set, nor are client_id, client_secret and redirect_uri of an integration"
+            "neither the credential access_token is set, nor client_id, client_secret and redirect_uri of an integration"
         )
     if not token.isascii() or not token.isprintable():
         raise ConfigError("the credential access_token has characters that no token has")
@@ -110,5 +110,7 @@ def _meaning(status: int, headers: Mapping[str, str], body: Any) -> ConnectorErr
     if status == 429:
         said = body.get("retry_after") if isinstance(body, dict) else None
         seconds = float(said) if type(said) is int and 0 < said <= 86_400 else None
-        return RetryError("amoCRM answers 429: too many requests", retry_after=seconds or read_retry_after(headers) or PAUSE)
+        return RetryError(
+            "amoCRM answers 429: too many requests", retry_after=seconds or read_retry_after(headers) or PAUSE
+        )
     return None

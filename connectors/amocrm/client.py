@@ -89,7 +89,9 @@ async def read(http: HttpSession, account: Account, stream: str, crm_id: str) ->
         raise RetryError(f"{stream}: amoCRM answers for {crm_id} with something else")
     if stream == "orders":
         if not _is_in_pipelines(account, row):
-            raise NotFoundError(f"{stream}: {crm_id} is in a pipeline that options.pipeline_ids does not name", status=404)
+            raise NotFoundError(
+                f"{stream}: {crm_id} is in a pipeline that options.pipeline_ids does not name", status=404
+            )
         await related.complete(api, [row])
     return to_record(stream, row)
 
@@ -173,8 +175,8 @@ async def _pull_window(api: Api, stream: str, window: Window) -> AsyncIterator[P
 
 
 async def _pull_deletions(api: Api, cursor: Cursor | None, window: Window | None) -> AsyncIterator[Page]:
-    """Deletions and restorations from the account's log, newest first as amoCRM gives them: the window ends in the past,
-    so what comes later does not shift its pages much, and `walk` notices what does."""
+    """Deletions and restorations from the account's log, in a window that ends at the vendor's present, so that what
+    comes later does not shift its pages; `walk` notices what does."""
     state = _State.of(cursor, "deletions")
     if window is not None:
         state.begin_at(math.ceil(window.start.timestamp()), math.ceil(window.end.timestamp()) - 1)
@@ -287,7 +289,9 @@ class _State:
             state.begin_at(_whole(pull["start"]), _whole(pull["end"]))
             state.lower, state.newest = _whole(pull["lower"]), _whole(pull["newest"])
             if (place := pull["place"]) is not None:
-                state.place = Place(_whole(place["offset"]), [(str(name), _whole(time)) for name, time in place["recent"]])
+                state.place = Place(
+                    _whole(place["offset"]), [(str(name), _whole(time)) for name, time in place["recent"]]
+                )
         except (KeyError, TypeError, ValueError):
             return cls(scope)
         return state

@@ -46,7 +46,11 @@ def check_options(options: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
         for index, value in enumerate(options.get(option, ())):
             text = str(value)
             parts = text.split("/") if option == "paid_statuses" else [text]
-            if isinstance(value, bool) or len(parts) > 2 or not all(part.isascii() and part.isdigit() for part in parts):
+            if (
+                isinstance(value, bool)
+                or len(parts) > 2
+                or not all(part.isascii() and part.isdigit() for part in parts)
+            ):
                 expected = "an id" if option == "pipeline_ids" else 'a stage\'s id, or "PIPELINE/STAGE"'
                 found.append((f"{option}.{index}", f"expected {expected}"))
     return found

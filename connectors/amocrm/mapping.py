@@ -123,7 +123,7 @@ def _map_lead(batch: Batch, row: Fields, lead_id: str, context: MappingContext) 
     if contact is not None and (contact_id := contact.id("id")) is not None:
         customer = _customer(contact, contact_id, context, updated_at=None, is_complete=False)
         batch.customers.append(customer)
-    texts = {name: custom.text(name) for name in ORDER_TEXTS}
+    texts: dict[str, Any] = {name: custom.text(name) for name in ORDER_TEXTS}
     texts["source_id"] = texts["source_id"] or row.id("source_id")
     order = Order(
         order_id=lead_id,
@@ -157,8 +157,8 @@ def _map_lead(batch: Batch, row: Fields, lead_id: str, context: MappingContext) 
 
 
 def _history(row: Fields, embedded: Fields | None, order: Order) -> list[StatusEvent]:
-    """The lead's stages: where it was created, then each change of the log. Where the log does not say how the lead came
-    to where it is (it is behind, or cannot be read), the present stage at the time of the last change."""
+    """The lead's stages: where it was created, then each change of the log. Where the log does not say how the lead
+    came to where it is (it is behind, or cannot be read), the present stage at the time of the last change."""
     created_at, events = order.order_created_at, []
     log = None if embedded is None else embedded.children("events")
     before: tuple[str, str] | None = None
@@ -171,7 +171,9 @@ def _history(row: Fields, embedded: Fields | None, order: Order) -> list[StatusE
         if number == 0:
             before = _stage_of(entry, "value_before")
         events.append(_event(order, after, at, is_history=True))
-    present = None if order.status_id is None or order.status_group_id is None else (order.status_group_id, order.status_id)
+    present = (
+        None if order.status_id is None or order.status_group_id is None else (order.status_group_id, order.status_id)
+    )
     first = before if log else present
     is_sure = log is not None and embedded is not None and not embedded.flag("events_may_be_late")
     if is_sure and first is not None and created_at is not None:
@@ -222,7 +224,9 @@ def _add_sale(
     entered = [event.status_changed_at for event in history if event.status_id == order.status_id]
     occurred_at = order.closed_at or (entered[-1] if entered else None)
     if occurred_at is None or order.grand_total is None:
-        row.note_missing(*(name for name in ("closed_at", "price") if not row.data.get(name) and row.data.get(name) != 0))
+        row.note_missing(
+            *(name for name in ("closed_at", "price") if not row.data.get(name) and row.data.get(name) != 0)
+        )
         return
     batch.transactions.append(
         Transaction(

@@ -50,7 +50,9 @@ async def exchange_code(http: HttpSession, account: Account, query: Mapping[str,
     """
     client_id, _, _ = _client(account)
     if query.get("error"):
-        raise ConfigError("access was not granted in amoCRM: open the address again and press the button that allows it")
+        raise ConfigError(
+            "access was not granted in amoCRM: open the address again and press the button that allows it"
+        )
     code = query.get("code", "").strip()
     if not code:
         raise ConfigError("amoCRM sent no code: open the address again")
@@ -114,7 +116,8 @@ def _refused(status: int, headers: Mapping[str, str], body: Any) -> ConnectorErr
     if isinstance(hint, str) and "revoked" in hint.lower():
         return ConfigError(f"the refresh_token was used or revoked: {_AUTHORISE}", status=401)
     return ConfigError(
-        f"amoCRM refuses the code or refresh_token, client_id, client_secret or redirect_uri: check them, or {_AUTHORISE}",
+        f"amoCRM refuses the code or refresh_token, client_id, client_secret or redirect_uri: check "
+        f"them, or {_AUTHORISE}",
         status=401,
     )
 

@@ -1,7 +1,8 @@
 """What belongs to a lead and is not in it: the history of its stages, and its main contact's phones.
 
-amoCRM gives neither with the lead. Both are read for a page of leads at once and put into the stored record, so that one
-record tells the lead's whole story however it was read: `_embedded.events` (oldest first) and `_embedded.main_contact`.
+amoCRM gives neither with the lead. Both are read for a page of leads at once and put into the stored record, so that
+one record tells the lead's whole story however it was read: `_embedded.events` (oldest first) and
+`_embedded.main_contact`.
 """
 
 from __future__ import annotations
@@ -82,9 +83,9 @@ async def _add_contacts(api: Api, leads: Sequence[Row]) -> None:
         if found.keys() - set(some):  # the filter was ignored: this is any page of all contacts
             known |= await _one_by_one(api, [name for name in some if name not in known])
     for lead in leads:
-        contact = known.get(main.get(row_id(lead) or "", ""))
-        if contact is not None:
-            _embedded(lead)["main_contact"] = {name: contact.get(name) for name in _CONTACT_FIELDS}
+        person = known.get(main.get(row_id(lead) or "", ""))
+        if person is not None:
+            _embedded(lead)["main_contact"] = {name: person.get(name) for name in _CONTACT_FIELDS}
 
 
 async def _one_by_one(api: Api, names: Sequence[str]) -> dict[str, Row]:

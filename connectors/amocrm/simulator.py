@@ -59,7 +59,9 @@ async def _api_problem(_: Request, error: Exception) -> Response:
 
 async def _http_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, "Not Found" if error.status_code == 404 else "Method Not Allowed", "No such method")
+    return problem(
+        error.status_code, "Not Found" if error.status_code == 404 else "Method Not Allowed", "No such method"
+    )
 
 
 class _Simulator(FastAPI):
@@ -95,7 +97,14 @@ class _Simulator(FastAPI):
             await exchange.fail(fault, answered)
 
     async def _page(
-        self, exchange: _AmoExchange, answered: _Answered, scope: Scope, receive: Receive, path: str, *, is_repeated: bool
+        self,
+        exchange: _AmoExchange,
+        answered: _Answered,
+        scope: Scope,
+        receive: Receive,
+        path: str,
+        *,
+        is_repeated: bool,
     ) -> None:
         """The answer; the one before once more if it `is_repeated`, as out of a cache."""
         if not is_repeated:

@@ -21,7 +21,13 @@ class ApiProblemError(Exception):
     def __init__(self, status: int, title: str, detail: str, **extra: Any) -> None:
         super().__init__(detail)
         self.status = status
-        self.body = {"title": title, "type": f"https://httpstatus.es/{status}", "status": status, "detail": detail, **extra}
+        self.body = {
+            "title": title,
+            "type": f"https://httpstatus.es/{status}",
+            "status": status,
+            "detail": detail,
+            **extra,
+        }
 
 
 def read_query(raw: bytes) -> JSON:
@@ -59,7 +65,8 @@ def object_tests(state: SimulatorState, query: JSON) -> list[Callable[[JSON], bo
         if name in ("created_at", "updated_at", "closed_at", "closest_task_at"):
             tests.append(lambda row, n=name, v=value: in_range(state, v, row.get(n)))  # type: ignore[misc]
         elif name in ("id", "pipeline_id", "responsible_user_id", "name", "price", "created_by"):
-            tests.append(lambda row, n=name, v=frozenset(texts(value)): str(row.get(n)) in v)  # type: ignore[misc]
+            names = frozenset(texts(value))
+            tests.append(lambda row, n=name, v=names: str(row.get(n)) in v)  # type: ignore[misc]
         elif name == "statuses":
             pairs = {(str(item.get("pipeline_id")), str(item.get("status_id"))) for item in value}
             tests.append(lambda row, p=pairs: (str(row["pipeline_id"]), str(row["status_id"])) in p)  # type: ignore[misc]

@@ -78,7 +78,9 @@ class OAuth:
         if grant == "authorization_code":
             until = self._codes.pop(str(body.get("code")), 0)
             if until <= state.now():
-                return 400, _problem(400, "The authorization code is wrong or too old", "Authorization code has expired")
+                return 400, _problem(
+                    400, "The authorization code is wrong or too old", "Authorization code has expired"
+                )
             return 200, self.issue()
         if grant == "refresh_token":
             return self._renewed(str(body.get("refresh_token")))

@@ -24,7 +24,15 @@ from connectors.amocrm.simulator_webhooks import CODES
 
 JSON = dict[str, Any]
 MOST_COMPLEX = 50
-_EDITABLE = ("name", "price", "responsible_user_id", "loss_reason_id", "custom_fields_values", "first_name", "last_name")
+_EDITABLE = (
+    "name",
+    "price",
+    "responsible_user_id",
+    "loss_reason_id",
+    "custom_fields_values",
+    "first_name",
+    "last_name",
+)
 router = APIRouter()
 oauth = APIRouter()
 

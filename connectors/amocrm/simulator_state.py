@@ -58,7 +58,7 @@ class SimulatorState:
     access_token: str | None = None
     """A long-lived token, beside those of OAuth2."""
     client_id: str = "integration-1"
-    client_secret: str = "client-secret-of-the-integration"
+    client_secret: str = "client-secret-of-the-integration"  # noqa: S105
     redirect_uri: str = "https://elt.example.com/oauth/amocrm/callback"
     clock: Callable[[], datetime] = utc_now
     rate_limit: int = 7
@@ -220,7 +220,9 @@ class SimulatorState:
     def visible_events(self) -> list[JSON]:
         """The log as it shows, newest first."""
         until = self.now() - int(self.switches.log_delay.total_seconds())
-        return sorted((row for row in self.events if row["created_at"] <= until), key=lambda row: row["id"], reverse=True)
+        return sorted(
+            (row for row in self.events if row["created_at"] <= until), key=lambda row: row["id"], reverse=True
+        )
 
     def contact_leads(self, contact_id: int) -> list[int]:
         return [

@@ -29,7 +29,9 @@ class HookSender(Webhooks):
         self._failures: dict[str, int] = {}
         self._account: SimulatorState | None = None
 
-    def send(self, event: str, payload: Any, account: SimulatorState | None = None, targets: Sequence[str] = ()) -> None:
+    def send(
+        self, event: str, payload: Any, account: SimulatorState | None = None, targets: Sequence[str] = ()
+    ) -> None:
         """Queue for these destinations; `payload` by the prefix of its fields."""
         if account is None:
             super().send(event, payload)

@@ -1,4 +1,4 @@
-"""amoCRM's webhooks: forms with bracketed names, in the field names of its old API; hints that are followed by a re-read.
+"""amoCRM's webhooks: forms with bracketed names, in the names of its old API; hints, followed by a re-read.
 
 One request may carry several objects and several kinds of change. Nothing is signed: the token in the URL is the proof,
 `account[id]` is compared with the account that the project has, and what a webhook says of a lead counts until the lead

@@ -1,4 +1,4 @@
-"""amoCRM passes the suite that all connectors pass: with a long-lived token and with OAuth2, with filters and without."""
+"""amoCRM passes the suite of all connectors: with a long-lived token and OAuth2, with filters and without."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ class SimulatedAmoCrm(SimulatedCrm):
         return self.state.requests.total
 
     def webhook(self) -> WebhookRequest:
-        self.state.hooks.append({"destination": "http://127.0.0.1:1/never", "settings": ["status_lead"], "disabled": False})
+        self.state.hooks.append(
+            {"destination": "http://127.0.0.1:1/never", "settings": ["status_lead"], "disabled": False}
+        )
         lead = self.state.add_lead("Сделка", price=1, contacts=[self._contact])
         self.clock.advance(seconds=1)
         self.state.move_lead(lead, self.state.stages(self.state.leads[lead]["pipeline_id"])[1])

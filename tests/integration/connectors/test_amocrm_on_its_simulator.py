@@ -67,7 +67,9 @@ async def test_a_leads_history_starts_where_it_was_created_and_ends_with_its_sal
     state.move_lead(lead, 142)
     batch = await mapped(crm, lead)
     assert not batch.problems
-    assert [(event.status_id, event.status_changed_at - created_at, event.is_history) for event in batch.status_events] == [
+    assert [
+        (event.status_id, event.status_changed_at - created_at, event.is_history) for event in batch.status_events
+    ] == [
         (f"{pipeline}/{first}", timedelta(0), True),
         (f"{pipeline}/{second}", timedelta(minutes=10), True),
         (f"{pipeline}/142", timedelta(minutes=30), True),
@@ -499,7 +501,7 @@ async def test_what_the_account_sends_is_read(crm: SimulatedAmoCrm) -> None:
     for content_type, body in received:
         request = WebhookRequest("POST", {"content-type": content_type}, {}, body)
         batches.append(AMOCRM.map_webhook(CONTEXT, None, AMOCRM.check_webhook(request, CONTEXT), crm.clock.now))
-    added, moved, deleted, person = batches
+    added, moved, deleted, _ = batches
     assert not any(batch.problems for batch in batches)
     assert [batch.rereads for batch in batches] == [
         [Reread("orders", str(lead))],
@@ -508,7 +510,9 @@ async def test_what_the_account_sends_is_read(crm: SimulatedAmoCrm) -> None:
         [Reread("customers", str(contact))],
     ]
     assert not added.status_events[0].is_approximate
-    assert [(e.status_id, e.status_changed_at) for e in moved.status_events] == [(f"{pipeline}/{second}", crm.clock.now)]
+    assert [(e.status_id, e.status_changed_at) for e in moved.status_events] == [
+        (f"{pipeline}/{second}", crm.clock.now)
+    ]
     assert moved.orders[0].grand_total == Decimal(289)
     assert deleted.orders[0].is_deleted
     assert deleted.reversals == [Reversal(f"AMO-{lead}")]

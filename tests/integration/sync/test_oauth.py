@@ -87,7 +87,9 @@ async def test_access_granted_in_the_browser_lets_the_project_pull(
     assert answer.status_code == 200
     assert "Демо" in answer.text
     assert "crm-elt project enable deals" in answer.text  # the pull before had stopped it
-    await shop.execute("update config.projects set is_enabled = true, disabled_reason = null where project_id = 'deals'")
+    await shop.execute(
+        "update config.projects set is_enabled = true, disabled_reason = null where project_id = 'deals'"
+    )
     await pull_project(shop.pool, shop.keyring, "deals")
     [sale] = await shop.rows("select external_id, amount, currency, phone_e164, state from core.transactions")
     assert sale == {
