@@ -88,7 +88,7 @@ def _long_lived(account: Account) -> str:
     token = account.credentials.get("access_token", "").strip()
     if not token:
         raise ConfigError(
-            "neither the credential access_token is set, nor client_id, client_secret and redirect_uri of an integration"
+            "neither the credential access_token is set nor client_id, client_secret, redirect_uri of an integration"
         )
     if not token.isascii() or not token.isprintable():
         raise ConfigError("the credential access_token has characters that no token has")
