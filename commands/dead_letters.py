@@ -19,16 +19,21 @@ Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID ...]", help="Ids f
 AllFlag = Annotated[bool, typer.Option("--all", help="All open ones (of the project, if one is named).")]
 
 
+_STATES = ("open", "permanently_failed", "resolved", "discarded", "all")
+
+
 @commands.command("list")
 def list_(
     project: ProjectOption = None,
-    state: Annotated[str, typer.Option(help="open, resolved, discarded or all.")] = "open",
+    state: Annotated[
+        str, typer.Option(help="open, permanently_failed (of the open ones), resolved, discarded or all.")
+    ] = "open",
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
     as_json: JsonFlag = False,
 ) -> None:
     """The newest dead letters with their reasons."""
-    if state not in ("open", "resolved", "discarded", "all"):
-        raise CommandError(f"--state: expected open, resolved, discarded or all, got {state!r}.", 2)
+    if state not in _STATES:
+        raise CommandError(f"--state: expected {', '.join(_STATES[:-1])} or {_STATES[-1]}, got {state!r}.", 2)
 
     async def work(stack: Stack) -> list[dict[str, Any]]:
         async with stack.pool() as pool:

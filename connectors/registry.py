@@ -10,6 +10,7 @@ from connectors.protocol import Connector
 _PACKAGES = {
     "amocrm": "connectors.amocrm",
     "keycrm": "connectors.keycrm",
+    "renovatio": "connectors.renovatio",
 }
 
 

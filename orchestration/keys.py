@@ -22,6 +22,8 @@ CORE_FED_BY: Mapping[str, tuple[str, ...]] = {
     "sources": ("sources",),
     "products": ("products",),
     "offers": ("products", "offers", "stocks"),
+    "transactions": ("orders", "records", "transactions"),
+    "places": ("places",),
 }
 """Tables of schema core, and the streams whose records become their rows."""
 

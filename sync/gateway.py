@@ -32,6 +32,7 @@ class ProjectAccount(Account):
     limit: tuple[int, float] = (60, 60.0)
     retry_attempts: int = 3
     max_concurrent: int = 10
+    is_medical: bool = False
 
 
 async def open_account(
@@ -69,6 +70,7 @@ async def open_account(
         limit=_limit(row.options, capabilities.rate_limit),
         retry_attempts=int(pull["retry_attempts"]),
         max_concurrent=int(pull["max_concurrent_requests"]),
+        is_medical=capabilities.is_medical,
     )
 
 
@@ -82,6 +84,8 @@ def open_session(pool: Pool, account: ProjectAccount) -> HttpSession:
         retry_attempts=account.retry_attempts,
         max_concurrent=account.max_concurrent,
         secrets=tuple(account.credentials.values()),
+        is_confidential=account.is_medical,
+        ca_file=account.options.get("ca_file"),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from connectors import registry
 from database.connection import Pool
 from database.repositories import queue
+from sync.failed_records import retry_due
 from sync.normalise import DrainResult, drain
 from sync.projects import Lookup
 
@@ -17,6 +18,7 @@ Progress = Callable[[int, int], None]
 async def process_all(pool: Pool, *, progress: Progress | None = None, lookup: Lookup = registry.get) -> DrainResult:
     """Apply everything that has landed; who else is at it is waited for. Raises psycopg.Error."""
     async with pool.connection() as connection:
+        await retry_due(connection)
         waiting = (await queue.backlog(connection)).count
     result = DrainResult()
 

@@ -23,6 +23,8 @@ from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
 from database.repositories import heartbeats, queue
 from database.repositories import requests as request_rows
+from sync.deliveries import send_due
+from sync.failed_records import retry_due
 from sync.live import fold_waiting
 from sync.normalise import drain
 from sync.projects import Lookup
@@ -32,6 +34,8 @@ POLL_SECONDS = 2.0
 BUSY_SECONDS = 0.1
 """Until a project is tried again that somebody else was writing."""
 BEAT_SECONDS = 5.0
+RETRY_LOOK_SECONDS = 5.0
+"""How often failed records are looked at whose time to be tried again has come."""
 FOLD_SECONDS = 1.0
 """Least time between foldings: what waits is right meanwhile, only slower to read."""
 FAILURE_SECONDS = (0.5, 30.0)
@@ -89,6 +93,7 @@ class _Relay:
     raw_wake: asyncio.Event = field(default_factory=asyncio.Event)
     request_wake: asyncio.Event = field(default_factory=asyncio.Event)
     fold_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    delivery_wake: asyncio.Event = field(default_factory=asyncio.Event)
     draining: set[str] = field(default_factory=set)
     failures: Counter[str] = field(default_factory=Counter)
     running: Counter[str] = field(default_factory=Counter)
@@ -110,6 +115,8 @@ class _Relay:
                 tasks.create_task(self._drain_loop(pool))
                 tasks.create_task(self._request_loop(pool))
                 tasks.create_task(self._fold_loop(pool))
+                tasks.create_task(self._retry_loop(pool))
+                tasks.create_task(self._delivery_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
             async with pool.connection() as connection:
                 await heartbeats.stop(connection, "relay", self.instance)
@@ -146,6 +153,7 @@ class _Relay:
         self.raw_wake.set()
         self.request_wake.set()
         self.fold_wake.set()
+        self.delivery_wake.set()
 
     async def _drain_loop(self, pool: Pool) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -168,6 +176,7 @@ class _Relay:
             self.events += result.events
             self.failures.pop(project_id, None)
             self.fold_wake.set()
+            self.delivery_wake.set()
             if result.busy:
                 pause = BUSY_SECONDS
         except psycopg.OperationalError as error:
@@ -251,6 +260,20 @@ class _Relay:
                 self.request_wake.set()
 
         return asyncio.create_task(work())
+
+    async def _delivery_loop(self, pool: Pool) -> None:
+        """Sales that changed go out to subscriptions: the wake-ups are of our own drains, and of polling."""
+        while await self._woken(self.delivery_wake):
+            while not self.stop.is_set() and await send_due(pool, self.keyring):
+                continue
+
+    async def _retry_loop(self, pool: Pool) -> None:
+        """Failed records whose time has come join the queue, which wakes the drains."""
+        while not self.stop.is_set():
+            async with pool.connection() as connection:
+                await retry_due(connection)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), RETRY_LOOK_SECONDS)
 
     async def _beat_loop(self, pool: Pool) -> None:
         while not self.stop.is_set():

@@ -23,6 +23,7 @@ from database.repositories.dead_letters import Letter
 from database.repositories.requests import Request
 from database.repositories.runs import Counts
 from sync import projects
+from sync.failed_records import open_letters
 from sync.gateway import ProjectAccount, open_account, open_session
 from sync.normalise import drain
 from sync.projects import Lookup
@@ -236,7 +237,7 @@ async def _failed(connection: Connection, request: Request, error: ConnectorErro
         )
         if not isinstance(error, ConfigError):
             letter = Letter("request", error.word, error.message, stream=request.stream, crm_id=request.crm_id)
-            await dead_letters.open_many(connection, request.project_id, [letter])
+            await open_letters(connection, request.project_id, [letter])
     return _result(request, "failed", error=error)
 
 
@@ -325,7 +326,9 @@ async def _note_failure(
 async def _is_known(connection: Connection, project_id: str, stream: str, crm_id: str) -> bool:
     if stream == "orders":
         return await core.order_summary(connection, project_id, crm_id) is not None
-    return stream == "customers" and await core.knows_customer(connection, project_id, crm_id)
+    if stream == "customers":
+        return await core.knows_customer(connection, project_id, crm_id)
+    return await raw.is_landed(connection, project_id, stream, crm_id)
 
 
 async def _land(

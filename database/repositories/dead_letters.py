@@ -12,6 +12,8 @@ from database.connection import Connection
 from database.repositories.words import ErrorWord
 
 _REASONS_LENGTH = 2000
+RETRY_SECONDS = (120.0, 240.0, 480.0)
+"""Waits before a raw row that could not be applied is tried again by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,19 @@ class Letter:
     stream: str | None = None
     crm_id: str | None = None
     payload: str | None = None
+    frames: Sequence[str] = ()
+    """Where the connector failed, if it did; for the log, not stored here."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedLetter:
+    """One that only a person can help."""
+
+    dead_letter_id: int
+    source: str
+    stream: str | None
+    crm_id: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +53,23 @@ class OpenLetter:
 
 async def open_many(
     connection: Connection, project_id: str, letters: Sequence[Letter], *, also_discarded: bool = True
-) -> None:
+) -> list[FailedLetter]:
     """Open inbound letters; one that is open for the same thing gets the newer reason and another attempt.
 
-    `also_discarded` false: what a person has discarded stays closed.
+    A raw row is tried again after `RETRY_SECONDS`, and has permanently failed when the last retry fails too; what is no
+    raw row (a request, retried before; a row of a page that is no record) has so at once. `also_discarded` false: what
+    a person has discarded stays closed. Returns those that have permanently failed.
     """
     if not letters:
-        return
-    await connection.execute(
+        return []
+    cursor = await connection.execute(
         """
         insert into sync.dead_letters as stored (
-            project_id, source, raw_id, stream, crm_id, error_word, reason, payload
+            project_id, source, raw_id, stream, crm_id, error_word, reason, payload, state, next_retry_at
         )
-        select %(project)s, source, raw_id, stream, crm_id, error_word, reason, payload
+        select %(project)s, source, raw_id, stream, crm_id, error_word, reason, payload,
+            case when raw_id is null then 'permanently_failed' else 'open' end,
+            case when raw_id is not null then clock_timestamp() + %(waits)s[1] * interval '1 second' end
         from json_to_recordset(%(letters)s::json) as l (
             source text, raw_id bigint, stream text, crm_id text, error_word text, reason text, payload text
         )
@@ -61,16 +80,28 @@ async def open_many(
                 and d.stream is not distinct from l.stream and d.crm_id is not distinct from l.crm_id
         )
         on conflict (project_id, direction, source, coalesce(raw_id, 0), coalesce(stream, ''), coalesce(crm_id, ''))
-            where state = 'open'
+            where state in ('open', 'permanently_failed')
         do update set error_word = excluded.error_word, reason = excluded.reason, payload = excluded.payload,
-            attempts = stored.attempts + 1, last_failed_at = clock_timestamp()
+            attempts = stored.attempts + 1, last_failed_at = clock_timestamp(),
+            state = case when stored.retries >= cardinality(%(waits)s) then 'permanently_failed' else stored.state end,
+            next_retry_at = case
+                when stored.state = 'permanently_failed' then null
+                else clock_timestamp() + %(waits)s[stored.retries + 1] * interval '1 second'
+            end
+        returning dead_letter_id, source, stream, crm_id, reason, stored.state = 'permanently_failed' as has_failed
         """,
         {
             "project": project_id,
             "letters": msgspec.json.encode(_joined(letters)).decode(),
             "also_discarded": also_discarded,
+            "waits": list(RETRY_SECONDS),
         },
     )
+    return [
+        FailedLetter(row["dead_letter_id"], row["source"], row["stream"], row["crm_id"], row["reason"])
+        for row in await cursor.fetchall()
+        if row["has_failed"]
+    ]
 
 
 async def resolve_applied(
@@ -81,7 +112,8 @@ async def resolve_applied(
     cursor = await connection.execute(
         """
         select exists (
-            select from sync.dead_letters where project_id = %s and state = 'open' and direction = 'inbound'
+            select from sync.dead_letters where project_id = %s and state in ('open', 'permanently_failed')
+                and direction = 'inbound'
         ) as flag
         """,
         [project_id],
@@ -96,7 +128,7 @@ async def resolve_applied(
             closed_by = case when d.raw_id = a.raw_id and d.source = a.source then 'applied' else 'superseded' end
         from unnest(%(sources)s::text[], %(ids)s::bigint[], %(streams)s::text[], %(crm_ids)s::text[])
             as a (source, raw_id, stream, crm_id)
-        where d.project_id = %(project)s and d.state = 'open' and d.direction = 'inbound'
+        where d.project_id = %(project)s and d.state in ('open', 'permanently_failed') and d.direction = 'inbound'
             and (
                 (d.source = a.source and d.raw_id = a.raw_id)
                 or (d.stream = a.stream and d.crm_id = a.crm_id and a.source = 'api'
@@ -114,13 +146,69 @@ async def resolve_applied(
     return cursor.rowcount
 
 
+async def open_outbound(connection: Connection, project_id: str, letter: Letter) -> None:
+    """Open a letter for something that could not be sent; one that is open for it gets the newer reason."""
+    await connection.execute(
+        """
+        insert into sync.dead_letters as stored (
+            project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload, state
+        )
+        values (%s, 'outbound', %s, %s, %s, %s, %s, %s, %s, 'permanently_failed')
+        on conflict (project_id, direction, source, coalesce(raw_id, 0), coalesce(stream, ''), coalesce(crm_id, ''))
+            where state in ('open', 'permanently_failed')
+        do update set error_word = excluded.error_word, reason = excluded.reason, payload = excluded.payload,
+            attempts = stored.attempts + 1, last_failed_at = clock_timestamp()
+        """,
+        [
+            project_id, letter.source, letter.raw_id, letter.stream, letter.crm_id, letter.error_word, letter.reason,
+            letter.payload,
+        ],
+    )  # fmt: skip
+
+
+async def resolve_delivery(connection: Connection, project_id: str, delivery_id: int) -> None:
+    """Close the letter of a delivery that was taken at last."""
+    await connection.execute(
+        """
+        update sync.dead_letters
+        set state = 'resolved', closed_at = clock_timestamp(), closed_by = 'sent'
+        where project_id = %s and direction = 'outbound' and source = 'subscription' and raw_id = %s
+            and state in ('open', 'permanently_failed')
+        """,
+        [project_id, delivery_id],
+    )
+
+
+async def claim_due(connection: Connection, limit: int = 1000) -> list[OpenLetter]:
+    """Letters whose time to be tried again has come, taken in the caller's transaction: they must be queued in it."""
+    cursor = await connection.execute(
+        """
+        update sync.dead_letters as d
+        set retries = d.retries + 1, next_retry_at = null
+        from (
+            select project_id, dead_letter_id
+            from sync.dead_letters
+            where next_retry_at <= clock_timestamp() and state = 'open' and direction = 'inbound'
+            order by next_retry_at
+            limit %s
+            for update skip locked
+        ) as due
+        where d.project_id = due.project_id and d.dead_letter_id = due.dead_letter_id
+        returning d.dead_letter_id, d.project_id, d.source, d.raw_id, d.stream, d.crm_id
+        """,
+        [limit],
+    )
+    return [OpenLetter(**row) for row in await cursor.fetchall()]
+
+
 async def resolve_request(connection: Connection, project_id: str, stream: str | None, crm_id: str | None) -> None:
     """Close the letter of a request that has succeeded at last."""
     await connection.execute(
         """
         update sync.dead_letters
         set state = 'resolved', closed_at = clock_timestamp(), closed_by = 'applied'
-        where project_id = %s and state = 'open' and direction = 'inbound' and source = 'request'
+        where project_id = %s and state in ('open', 'permanently_failed')
+            and direction = 'inbound' and source = 'request'
             and stream is not distinct from %s and crm_id is not distinct from %s
         """,
         [project_id, stream, crm_id],
@@ -130,13 +218,15 @@ async def resolve_request(connection: Connection, project_id: str, stream: str |
 async def list_letters(
     connection: Connection, *, project_id: str | None = None, state: str | None = "open", limit: int = 100
 ) -> list[dict[str, Any]]:
-    """The newest letters as rows; `state` None is all."""
+    """The newest letters as rows; `state` None is all, and open are those that have permanently failed, too."""
     cursor = await connection.execute(
         """
         select dead_letter_id, project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload,
-            state, attempts, first_failed_at, last_failed_at, closed_at, closed_by
+            state, attempts, next_retry_at, first_failed_at, last_failed_at, closed_at, closed_by
         from sync.dead_letters
-        where (%(project)s::text is null or project_id = %(project)s) and (%(state)s::text is null or state = %(state)s)
+        where (%(project)s::text is null or project_id = %(project)s)
+            and (%(state)s::text is null or state = %(state)s
+                or (%(state)s = 'open' and state = 'permanently_failed'))
         order by last_failed_at desc, dead_letter_id desc
         limit %(limit)s
         """,
@@ -146,12 +236,12 @@ async def list_letters(
 
 
 async def select_open(connection: Connection, *, ids: Sequence[int] | None, project_id: str | None) -> list[OpenLetter]:
-    """Open inbound letters, by id or all of them."""
+    """Open letters that can be tried again, by id or all of them."""
     cursor = await connection.execute(
         """
         select dead_letter_id, project_id, source, raw_id, stream, crm_id
         from sync.dead_letters
-        where state = 'open' and direction = 'inbound'
+        where state in ('open', 'permanently_failed')
             and (%(ids)s::bigint[] is null or dead_letter_id = any(%(ids)s))
             and (%(project)s::text is null or project_id = %(project)s)
         order by dead_letter_id
@@ -164,7 +254,11 @@ async def select_open(connection: Connection, *, ids: Sequence[int] | None, proj
 async def count_open(connection: Connection, ids: Sequence[int]) -> int:
     """How many of these are open still."""
     cursor = await connection.execute(
-        "select count(*) as count from sync.dead_letters where dead_letter_id = any(%s) and state = 'open'", [list(ids)]
+        """
+        select count(*) as count from sync.dead_letters
+        where dead_letter_id = any(%s) and state in ('open', 'permanently_failed')
+        """,
+        [list(ids)],
     )
     row = await cursor.fetchone()
     assert row is not None
@@ -178,8 +272,8 @@ async def count_open_of_runs(connection: Connection, project_id: str, run_ids: S
         select count(distinct record_id) as count
         from sync.dead_letters as d
         join raw.api_records as a on a.project_id = d.project_id and a.record_id = d.raw_id
-        where d.project_id = %s and d.state = 'open' and d.direction = 'inbound' and d.source = 'api'
-            and a.run_id = any(%s)
+        where d.project_id = %s and d.state in ('open', 'permanently_failed')
+            and d.direction = 'inbound' and d.source = 'api' and a.run_id = any(%s)
         """,
         [project_id, list(run_ids)],
     )
@@ -194,7 +288,7 @@ async def discard(connection: Connection, *, ids: Sequence[int] | None, project_
         """
         update sync.dead_letters
         set state = 'discarded', closed_at = clock_timestamp(), closed_by = %(by)s
-        where state = 'open'
+        where state in ('open', 'permanently_failed')
             and (%(ids)s::bigint[] is null or dead_letter_id = any(%(ids)s))
             and (%(project)s::text is null or project_id = %(project)s)
         """,

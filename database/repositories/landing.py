@@ -189,7 +189,8 @@ async def sync_status(connection: Connection, project_id: str, streams: Sequence
                 where q.project_id = p.project_id
             ) as waiting_seconds,
             (
-                select count(*) from sync.dead_letters as d where d.project_id = p.project_id and d.state = 'open'
+                select count(*) from sync.dead_letters as d
+                where d.project_id = p.project_id and d.state in ('open', 'permanently_failed')
             ) as open_dead_letters
         from config.projects as p
         where p.project_id = %s

@@ -104,7 +104,7 @@ async def enqueue_orders_without_items(connection: Connection, project_id: str, 
         where project_id = %(project)s and not has_items and not is_deleted
             and not exists (
                 select from sync.dead_letters as d
-                where d.project_id = o.project_id and d.state = 'open' and d.source = 'request'
+                where d.project_id = o.project_id and d.state in ('open', 'permanently_failed') and d.source = 'request'
                     and d.stream = %(stream)s and d.crm_id = o.order_id
             )
             and not exists (

@@ -157,7 +157,7 @@ async def open_dead_letters(connection: Connection) -> dict[str, int]:
         """
         select project_id, count(*) as open
         from sync.dead_letters
-        where state = 'open'
+        where state in ('open', 'permanently_failed')
         group by project_id
         order by project_id
         """

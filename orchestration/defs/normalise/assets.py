@@ -10,6 +10,7 @@ from database.encryption import Keyring
 from orchestration import keys
 from orchestration.failures import retrying
 from orchestration.resources import CrmElt
+from sync.failed_records import retry_due
 from sync.live import fold_waiting
 from sync.normalise import DrainResult, drain
 
@@ -32,6 +33,8 @@ def normalise(crms: Sequence[str]) -> dg.AssetsDefinition:
     )
     def normalise_raw(context: dg.AssetExecutionContext, crm_elt: CrmElt) -> Iterator[dg.MaterializeResult[None]]:
         async def flow(pool: Pool, keyring: Keyring) -> DrainResult:
+            async with pool.connection() as connection:
+                await retry_due(connection)
             result = await drain(pool)
             await fold_waiting(pool)
             return result

@@ -12,6 +12,7 @@ from orchestration import tags
 from orchestration.defs.normalise.assets import normalise_job
 from orchestration.resources import CrmElt
 from orchestration.running import in_progress
+from sync.failed_records import retry_due
 
 BEHIND_SECONDS = 60
 SILENT_SECONDS = 20
@@ -39,7 +40,10 @@ def reason_to_drain(head: QueueHead | None, relay: Heartbeat | None) -> str | No
 )
 def raw_backlog(context: dg.SensorEvaluationContext, crm_elt: CrmElt) -> dg.SensorResult | dg.SkipReason:
     async def look(connection: Connection) -> tuple[QueueHead | None, Heartbeat | None]:
-        return await watch.queue_head(connection), await heartbeats.newest(connection, "relay")
+        relay = await heartbeats.newest(connection, "relay")
+        if relay is None or relay.age_seconds > SILENT_SECONDS:
+            await retry_due(connection)  # what failed joins the queue, as the relay would have it
+        return await watch.queue_head(connection), relay
 
     head, relay = crm_elt.query(look)
     reason = reason_to_drain(head, relay)
