@@ -25,6 +25,7 @@ from connectors.keycrm.paging import straddling_page
 _MOST_BACK = 200
 _SAME_PAGES = 2
 _RECENT = 500
+_REMEMBERED = 5000
 _KEPT = 20
 """Rows of a walk that its stored place remembers."""
 Row = dict[str, Any]
@@ -87,7 +88,7 @@ def row_time(row: Row, name: str = "updated_at") -> int | None:
 
 async def walk(listing: Listing, place: Place, extra: Params = ()) -> AsyncIterator[Read]:
     """All rows from the place on, which moves before each page is handed over."""
-    given: set[Key] = set(place.recent)
+    given = dict.fromkeys(place.recent)
     recent = place.recent
     back = backs = same = 0
     start = place.offset
@@ -195,11 +196,13 @@ def _key(row: Row) -> Key:
     return row_id(row) or "", row_time(row) or row_time(row, "created_at") or 0
 
 
-def _is_new(given: set[Key], row: Row) -> bool:
+def _is_new(given: dict[Key, None], row: Row) -> bool:
     key = _key(row)
     if key in given:
         return False
-    given.add(key)
+    given[key] = None
+    if len(given) > _REMEMBERED:  # overlaps are short, and the list may be long
+        del given[next(iter(given))]
     return True
 
 

@@ -28,6 +28,7 @@ from connectors.keycrm.simulator_faults import Fault, LoggedRequest
 __all__ = ["SimulatorState", "Switches", "create_app", "custom_field"]
 
 PREFIX = "/api/v4"
+_REMEMBERED = 100
 _BLOCKED = (
     "<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body>\r\n<center><h1>403 Forbidden</h1></center>\r\n"
     "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -87,12 +88,13 @@ class _Simulator(FastAPI):
             await exchange.reply(refusal)
             return
         # First pages alone are asked for in some ways of reading: there the second request counts as a second page.
-        fault = state.faults.strike(logged.method, path, 2 if path in self._last else 1)
+        listed = _list_of(path, logged)
+        fault = state.faults.strike(logged.method, path, 2 if logged.method == "GET" and listed in self._last else 1)
         answered = _Answered(super().__call__, body)
         if fault is not None:
             logged.fault = fault.kind
         if fault is None or fault.kind == "duplicate_page":
-            await self._page(exchange, answered, scope, receive, path, is_repeated=fault is not None)
+            await self._page(exchange, answered, scope, receive, listed, is_repeated=fault is not None)
         else:
             await exchange.fail(fault, answered)
 
@@ -102,14 +104,16 @@ class _Simulator(FastAPI):
         answered: _Answered,
         scope: Scope,
         receive: Receive,
-        path: str,
+        listed: str,
         *,
         is_repeated: bool,
     ) -> None:
         """The answer; the one before once more if it `is_repeated`, as out of a cache."""
         if not is_repeated:
-            self._last[path] = await answered.collect(scope, receive)
-        start, content = self._last[path]
+            self._last[listed] = await answered.collect(scope, receive)
+            if len(self._last) > _REMEMBERED:
+                del self._last[next(iter(self._last))]
+        start, content = self._last[listed]
         await exchange.send({**start, "headers": list(start["headers"])})
         await exchange.send({"type": "http.response.body", "body": content})
 
@@ -130,6 +134,13 @@ class _Simulator(FastAPI):
         if not state.switches.is_paid:
             return problem(402, "Payment Required", "Аккаунт не оплачен")
         return None
+
+
+def _list_of(path: str, logged: LoggedRequest) -> str:
+    """What two requests must share to be pages of one list. Windows of leads and contacts move; the log's stay."""
+    if not path.endswith("/events"):
+        return path
+    return "&".join(part for part in [path, *logged.query.split("&")] if not part.startswith(("page=", "limit=")))
 
 
 def too_many(state: SimulatorState, seconds: float) -> Response:
