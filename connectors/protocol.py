@@ -64,6 +64,8 @@ class Capabilities:
     """Health data: nothing but what `check_webhook` and `pull` let through may be kept, shown or logged."""
     rate_limit: tuple[int, float] = (60, 60.0)
     """Requests per seconds that the vendor allows to one account."""
+    timeout: float = 30.0
+    """Seconds that one request may take; more where the CRM is known to be slow."""
     webhook_events: tuple[str, ...] = ()
     """Names that the by-event routes take."""
     can_register_webhook: bool = False
@@ -287,7 +289,10 @@ class Connector(Protocol):
         ...
 
     async def register_webhook(self, http: HttpSession, account: Account, url: str) -> str:
-        """Register the URL at the CRM; a sentence on what was done, or what the user must do by hand."""
+        """Register the URL at the CRM; a sentence on what was done, or what the user must do by hand.
+
+        A `token` in its query is the secret that the CRM is to send, there or in a header; the sentence has none of it.
+        """
         ...
 
     def mask_payload(self, body: str) -> str:

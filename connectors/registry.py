@@ -9,8 +9,10 @@ from connectors.protocol import Connector
 
 _PACKAGES = {
     "amocrm": "connectors.amocrm",
+    "iiko": "connectors.iiko",
     "keycrm": "connectors.keycrm",
     "renovatio": "connectors.renovatio",
+    "onec": "connectors.onec",
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from connectors import registry
@@ -33,6 +33,7 @@ class ProjectAccount(Account):
     retry_attempts: int = 3
     max_concurrent: int = 10
     is_medical: bool = False
+    timeout: float = 30.0
 
 
 async def open_account(
@@ -71,6 +72,7 @@ async def open_account(
         retry_attempts=int(pull["retry_attempts"]),
         max_concurrent=int(pull["max_concurrent_requests"]),
         is_medical=capabilities.is_medical,
+        timeout=capabilities.timeout,
     )
 
 
@@ -83,6 +85,7 @@ def open_session(pool: Pool, account: ProjectAccount) -> HttpSession:
         limiter=PostgresRateLimiter(pool),
         retry_attempts=account.retry_attempts,
         max_concurrent=account.max_concurrent,
+        timeout=account.timeout,
         secrets=tuple(account.credentials.values()),
         is_confidential=account.is_medical,
         ca_file=account.options.get("ca_file"),
@@ -120,15 +123,16 @@ async def register_webhook(
 ) -> str:
     """Register the ingest API, whose public address is `url`, at the CRM; a sentence on what was done or is to do.
 
-    Raises ConnectorError.
+    Where the CRM is to send the project's secret as it is, the address carries it as `token`. Raises ConnectorError.
     """
     async with pool.connection() as connection:
         account = await open_account(pool, connection, keyring, project_id, lookup)
         auth = await webhook_auth(connection, keyring, project_id)
     target = f"{url.rstrip('/')}/webhooks/{account.crm}/{project_id}"
-    if auth.scheme == "token" and auth.secret:
-        target += f"?{urlencode({'token': auth.secret})}"  # connectors show the address without its query
     async with open_session(pool, account) as http:
+        if auth.secret and auth.scheme in ("token", "bearer"):
+            http.add_secret(auth.secret)
+            target += f"?token={quote(auth.secret, safe='')}"
         return await _connector(account, lookup).register_webhook(http, account, target)
 
 

@@ -22,8 +22,8 @@ from starlette.types import Message, Receive, Scope, Send
 from connectors.amocrm import simulator_routes
 from connectors.amocrm.simulator_lists import ApiProblemError
 from connectors.amocrm.simulator_state import SimulatorState, Switches, custom_field
-from connectors.keycrm.simulator import _Answered, _Exchange, _parsed, _read_body
-from connectors.keycrm.simulator_faults import Fault, LoggedRequest
+from connectors.keycrm.simulator_faults import LoggedRequest
+from connectors.keycrm.simulator_server import Answered, Exchange, parsed_body, read_body
 
 __all__ = ["SimulatorState", "Switches", "create_app", "custom_field"]
 
@@ -79,9 +79,9 @@ class _Simulator(FastAPI):
             return
         state, path = self._state, scope["path"]
         scope["account"] = state
-        body = await _read_body(receive) if scope["method"] != "GET" else b""
+        body = await read_body(receive) if scope["method"] != "GET" else b""
         query = scope["query_string"].decode("latin-1")
-        logged = LoggedRequest(scope["method"], path, query, state.clock(), _parsed(body))
+        logged = LoggedRequest(scope["method"], path, query, state.clock(), parsed_body(body))
         state.requests.add(logged)
         exchange = _AmoExchange(scope, receive, send, state, logged)
         if (refusal := self._refusal(scope, path)) is not None:
@@ -90,7 +90,7 @@ class _Simulator(FastAPI):
         # First pages alone are asked for in some ways of reading: there the second request counts as a second page.
         listed = _list_of(path, logged)
         fault = state.faults.strike(logged.method, path, 2 if logged.method == "GET" and listed in self._last else 1)
-        answered = _Answered(super().__call__, body)
+        answered = Answered(super().__call__, body)
         if fault is not None:
             logged.fault = fault.kind
         if fault is None or fault.kind == "duplicate_page":
@@ -101,7 +101,7 @@ class _Simulator(FastAPI):
     async def _page(
         self,
         exchange: _AmoExchange,
-        answered: _Answered,
+        answered: Answered,
         scope: Scope,
         receive: Receive,
         listed: str,
@@ -150,20 +150,19 @@ def too_many(state: SimulatorState, seconds: float) -> Response:
     return problem(429, "Too Many Requests", "You've exceeded the limit of requests per second", retry_after=wait)
 
 
-class _AmoExchange(_Exchange):
+def _refusal_with(status: int) -> Response:
+    """What a server in trouble says: the API's own servers in JSON, the proxy before them in HTML."""
+    if status == 502:
+        return Response(_BLOCKED.replace("403 Forbidden", "502 Bad Gateway"), 502, media_type="text/html")
+    return problem(status, "Server Error", "Server error", trace_id="5c1f")
+
+
+class _AmoExchange(Exchange):
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, state: SimulatorState, logged: LoggedRequest
     ) -> None:
-        super().__init__(scope, receive, send, state, logged)  # type: ignore[arg-type]  # only its clock is looked at
+        super().__init__(scope, receive, send, state.clock(), logged, _refusal_with)
         self._state = state
 
     async def too_many(self, seconds: float) -> None:
         await self.reply(too_many(self._state, seconds))
-
-    async def fail(self, fault: Fault, app: _Answered) -> None:
-        if fault.kind == "server_error":
-            if fault.is_applied:
-                await app.collect(self._scope, self._receive)
-            await self.reply(problem(500, "Internal Server Error", "Server error", trace_id="5c1f"))
-        else:
-            await super().fail(fault, app)

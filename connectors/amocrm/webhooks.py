@@ -19,8 +19,8 @@ from connectors.http import decode_json, encode_json
 from connectors.protocol import MappingContext, WebhookRequest
 from connectors.records import Batch, Order, Problem, Reread, StatusEvent
 from connectors.values.fields import Fields, kind
-from connectors.values.forms import form_pairs, nested, storage_fault
-from connectors.values.plain import plain_json
+from connectors.values.forms import form_pairs, nested
+from connectors.values.plain import plain_json, unstorable
 
 FUTURE = timedelta(minutes=5)
 """Clocks differ; what is further ahead than this is a mistake."""
@@ -42,7 +42,7 @@ def check_webhook(request: WebhookRequest) -> str:
         raise WebhookUnreadableError(str(error)) from None
     if not any(type(value.get(group)) in (dict, list) for group in _GROUPS):
         raise WebhookUnreadableError("the form has none of amoCRM's groups such as leads[...] or contacts[...]")
-    if (fault := storage_fault(value)) is not None:
+    if (fault := unstorable(value)) is not None:
         raise WebhookUnreadableError(f"the form {fault}")
     return encode_json(value).decode()
 

@@ -20,8 +20,8 @@ from connectors.keycrm.mapping import add_problems, map_customer, read_order, re
 from connectors.protocol import MappingContext, WebhookRequest
 from connectors.records import Batch, Reread
 from connectors.values.fields import Fields, kind
-from connectors.values.forms import form_pairs, nested, storage_fault
-from connectors.values.plain import plain_json
+from connectors.values.forms import form_pairs, nested
+from connectors.values.plain import plain_json, unstorable
 
 EVENT_NAMES = (
     "order-created",
@@ -68,7 +68,7 @@ def check_webhook(request: WebhookRequest) -> str:
             raise WebhookUnreadableError(f"the body is not JSON: {error}") from None
     if not isinstance(value, dict | list):
         raise WebhookUnreadableError(f"the body: expected an object or a list, got {kind(value)}")
-    if (fault := storage_fault(value)) is not None:
+    if (fault := unstorable(value)) is not None:
         raise WebhookUnreadableError(f"the body {fault}")
     return text
 

@@ -1,16 +1,13 @@
-"""Forms as PHP writes them: `leads[status][0][id]=7` is a nested object; and whether PostgreSQL can hold a payload."""
+"""Forms as PHP writes them: `leads[status][0][id]=7` is a nested object."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
 MOST_FIELDS = 2000
-DEEPEST = 100
-"""Of JSON that is to be stored."""
 _MOST_STEPS = 10
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
@@ -39,27 +36,6 @@ def nested(
             raise ValueError("the form's fields are nested too deeply")
         _set(result, steps, value if decode is None or len(steps) > 1 else decode(key, value))
     return {name: _lists(value) for name, value in result.items()}
-
-
-def storage_fault(value: Any) -> str | None:
-    """Why PostgreSQL's jsonb could not hold a decoded value: looked for before it is landed, not after."""
-    waiting: list[tuple[Any, int]] = [(value, 0)]
-    while waiting:
-        item, depth = waiting.pop()
-        if depth > DEEPEST:
-            return f"is nested more than {DEEPEST} deep"
-        if type(item) is dict:
-            if any("\x00" in name for name in item):
-                return "holds NUL characters"
-            waiting += [(inner, depth + 1) for inner in item.values()]
-        elif type(item) is list:
-            waiting += [(inner, depth + 1) for inner in item]
-        elif type(item) is str:
-            if "\x00" in item:
-                return "holds NUL characters"
-        elif type(item) is Decimal and not -300 < item.adjusted() < 300:
-            return "holds a number that no field has"
-    return None
 
 
 def _set(target: dict[str, Any], steps: list[str], value: Any) -> None:
