@@ -14,6 +14,7 @@ from commands import (
     doctor,
     export_log,
     keys,
+    oauth,
     projects,
     services,
     settings,
@@ -40,6 +41,7 @@ application.add_typer(dead_letters.commands, name="dead-letters")
 application.add_typer(subscriptions.commands, name="subscription")
 application.add_typer(webhooks.commands, name="webhooks")
 application.add_typer(custom.commands, name="custom")
+oauth.add_to(application)
 application.add_typer(keys.commands, name="keys")
 database.add_to(application)
 application.add_typer(dagster.commands, name="dagster")

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from connectors.http import HttpSession
 from connectors.records import Batch, Place, Reread
-from connectors.tokens import MemoryTokens, TokenStore
+from connectors.tokens import MemoryTokens, Tokens, TokenStore
 
 Cursor = Mapping[str, Any]
 """Position in a stream: a JSON object that only the connector reads."""
@@ -311,6 +311,19 @@ class ReconcilingConnector(Connector, Protocol):
 
     def list_ids(self, http: HttpSession, account: Account, stream: str) -> AsyncIterator[Sequence[str]]:
         """The ids of every live object of a stream, as `RawRecord.crm_id` has them, page by page."""
+        ...
+
+
+@runtime_checkable
+class OAuthConnector(Connector, Protocol):
+    """A connector whose CRM grants access in the browser (OAuth2 with a code)."""
+
+    def authorize_url(self, account: Account, state: str) -> str:
+        """Where the account's owner grants access; the CRM gives `state` back. Raises ConfigError."""
+        ...
+
+    async def exchange_code(self, http: HttpSession, account: Account, query: Mapping[str, str]) -> Tokens:
+        """The first tokens, for the query that the CRM's redirect brought. Raises ConnectorError."""
         ...
 
 
