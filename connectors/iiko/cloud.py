@@ -134,7 +134,7 @@ class Deliveries:
         organizations = await self._api.organizations()
         for organization in organizations:
             by_terminal, zones = await self._zones_of(organization, organizations)
-            oldest = self._oldest(zones)
+            oldest = self._oldest()
             if any(_wall_clock(window.start, one) < oldest for one in zones):
                 raise PermanentError("iiko lists deliveries of the last 7 days only: choose a period that begins later")
             start = max(oldest, min(_wall_clock(window.start - _SKEW, one) for one in zones))
@@ -181,7 +181,7 @@ class Deliveries:
         """Days backwards, each with its own place in the cursor."""
         by_terminal, zones = await self._zones_of(organization, organizations)
         since = self._api.account.since
-        first = self._oldest(zones)
+        first = self._oldest()
         if since is not None:
             first = max(first, min(_wall_clock(since, one) for one in zones))
         seed, at = state.seed, self._api.now
@@ -213,8 +213,9 @@ class Deliveries:
                 problems = listed.problems if is_last else ()
                 yield Page([to_record(row) for row in some], state.as_json(), problems=problems)
 
-    def _oldest(self, zones: list[str]) -> datetime:
-        """The earliest time that iiko still lists, whichever of the terminals' clocks it looks at."""
+    def _oldest(self) -> datetime:
+        """The earliest time that iiko still lists, whichever clock of the account's terminals it looks at."""
+        zones = {one for _, of_organization in self._zones.values() for one in of_organization}
         return max(_wall_clock(self._api.now - REACH, one) for one in zones)
 
     async def _by_date(self, organization: Organization, start: datetime, end: datetime | None) -> Listed:

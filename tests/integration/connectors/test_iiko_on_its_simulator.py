@@ -310,6 +310,20 @@ async def test_terminals_in_several_zones_are_seeded_from_where_all_of_them_are_
     assert sorted(ids(records)) == sorted(orders)
 
 
+async def test_organizations_in_several_zones_are_each_seeded_from_where_all_of_them_are_listed(
+    crm: SimulatedIiko,
+) -> None:
+    east = crm.state.add_organization("Владивосток", zone="Asia/Vladivostok")
+    orders = [
+        crm.state.add_order(organization_id=one, at=crm.clock.now - timedelta(hours=hours)).order_id
+        for one in (crm.organization.organization_id, east.organization_id)
+        for hours in (0, 6 * 24)
+    ]
+    async with session(crm.account()) as line:
+        records, _ = await pull(crm, line.http)
+    assert sorted(ids(records)) == sorted(orders)
+
+
 async def test_a_window_is_exact_where_organizations_are_hours_apart(crm: SimulatedIiko) -> None:
     east = crm.state.add_organization("Владивосток", zone="Asia/Vladivostok")
     midnight = datetime(2026, 3, 1, tzinfo=UTC)
