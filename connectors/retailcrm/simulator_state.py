@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import copy
 import random
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from connectors.keycrm.simulator_faults import Faults, RequestLog, Throttle
 from connectors.retailcrm import simulator_defaults as defaults
+from connectors.retailcrm.simulator_dictionaries import Dictionaries
 from connectors.retailcrm.simulator_history import History, as_value
 from connectors.retailcrm.simulator_orders import line, refresh, stub
 from connectors.retailcrm.simulator_store import Store
 from connectors.retailcrm.simulator_triggers import Triggers
-from connectors.retailcrm.simulator_values import JSON, number, utc_now, wall
+from connectors.retailcrm.simulator_values import JSON, number, utc_now
 
 
-class SimulatorState:
+class SimulatorState(Dictionaries):
     """One RetailCRM account. All methods may be called from any thread."""
 
     def __init__(
@@ -39,12 +38,8 @@ class SimulatorState:
         rate_seconds: float = 1.0,
     ) -> None:
         """`rate_limit` 0: unlimited."""
-        self.lock = threading.RLock()
+        super().__init__(clock, timezone, currency)
         self.api_key = api_key
-        self.clock = clock
-        self.zone = ZoneInfo(timezone)
-        self.timezone = timezone
-        self.currency = currency
         self.public_url = public_url
         self.random = random.Random(seed)
         self.throttle = Throttle(rate_limit, rate_seconds)
@@ -56,13 +51,6 @@ class SimulatorState:
         self.selected_sites: list[str] | None = None
         """The key's sites; None: all."""
 
-        self.sites: dict[str, JSON] = {}
-        self.groups: dict[str, JSON] = {}
-        self.statuses: dict[str, JSON] = {}
-        self.payment_statuses = {
-            code: {"name": name, "code": code, "active": True, "paymentComplete": is_complete, "ordering": 10}
-            for code, name, is_complete in defaults.PAYMENT_STATUSES
-        }
         self.orders: dict[int, JSON] = {}
         self.customers: dict[int, JSON] = {}
         self.order_history = History("order", lambda: self.zone)
@@ -70,48 +58,6 @@ class SimulatorState:
         self.store = Store()
         self._orders_of: dict[int, set[int]] = {}
         """Order ids by customer id."""
-        self._next: dict[str, int] = {"order": 1, "customer": 1, "item": 1, "payment": 1}
-        for code, name, is_process in defaults.GROUPS:
-            self.groups[code] = {
-                "name": name,
-                "code": code,
-                "active": True,
-                "ordering": len(self.groups) * 10,
-                "process": is_process,
-                "statuses": [],
-            }
-        for code, name, group in defaults.STATUSES:
-            self.add_status(code, name, group)
-        self.add_site("shop", "Магазин")
-
-    # ------------------------------------------------------------------------------------------------ dictionaries
-
-    def wall(self, at: datetime | None = None) -> str:
-        """A moment (default: now) as this account writes it."""
-        return wall(at if at is not None else self.clock(), self.zone)
-
-    def add_status(self, code: str, name: str, group: str) -> None:
-        """Raises KeyError for an unknown group."""
-        ordering = len(self.statuses) * 10
-        self.statuses[code] = {"name": name, "code": code, "active": True, "ordering": ordering, "group": group}
-        self.groups[group]["statuses"].append(code)
-
-    def add_site(self, code: str, name: str, *, currency: str | None = None) -> None:
-        self.sites[code] = {
-            "id": len(self.sites) + 1,
-            "name": name,
-            "code": code,
-            "url": f"https://{code}.example.com",
-            "currency": currency or self.currency,
-            "countryIso": "RU",
-            "catalogId": str(len(self.sites) + 1),
-            "defaultForCrm": not self.sites,
-        }
-
-    def new_id(self, kind: str) -> int:
-        with self.lock:
-            self._next[kind] += 1
-            return self._next[kind] - 1
 
     # --------------------------------------------------------------------------------------------------- customers
 
