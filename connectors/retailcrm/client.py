@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
@@ -84,23 +83,26 @@ async def read(http: HttpSession, account: Account, stream: str, crm_id: str) ->
     """One object, whole; by the shop's own number if `crm_id` begins with EXTERNAL. Raises NotFoundError."""
     resource = RESOURCES[stream]
     if crm_id.startswith(EXTERNAL):
-        number, by = crm_id.removeprefix(EXTERNAL), "externalId"
+        row = await _by_external_id(http, account, resource, crm_id.removeprefix(EXTERNAL))
     else:
-        number, by = crm_id, "id"
-    params: list[tuple[str, object]] = [("by", by)]
-    if by == "id":
-        if not (number.isascii() and number.isdigit() and len(number) < 19):
+        if not (crm_id.isascii() and crm_id.isdigit() and len(crm_id) < 19):
             raise NotFoundError(f"{stream}: an id of RetailCRM is a whole number")
-    else:
-        if not number.strip(". ") or len(number) > ID_LENGTH:
-            raise NotFoundError(f"{stream}: there is no such externalId")
-        if account.options.get("site"):
-            params.append(("site", account.options["site"]))
-    answer = await api.get(http, account, f"{resource.path}/{quote(number, safe='')}", params)
-    row = answer.get(resource.one)
-    if type(row) is not dict or type(row.get("id")) is not int or str(row.get(by)) != number:
-        raise RetryError(f"{stream}: RetailCRM answers for {by} {number} with something else")
+        row = (await api.get(http, account, f"{resource.path}/{crm_id}", [("by", "id")])).get(resource.one)
+        if type(row) is not dict or str(row.get("id")) != crm_id:
+            raise RetryError(f"{stream}: RetailCRM answers for {crm_id} with something else")
     return (await _records(http, account, stream, [row]))[0]
+
+
+async def _by_external_id(http: HttpSession, account: Account, resource: Resource, number: str) -> Row:
+    """By a filter: a path could not hold each text that a shop calls its orders."""
+    if not number.strip() or len(number) > ID_LENGTH:
+        raise NotFoundError(f"{resource.path}: there is no such externalId")
+    params = [("limit", api.PAGE_SIZES[0]), *_site_filter(account), ("filter[externalIds][]", number)]
+    rows = api.rows_of(await api.get(http, account, resource.path, params), resource.many)
+    for row in rows:
+        if row.get("externalId") == number and type(row.get("id")) is int:
+            return row
+    raise NotFoundError(f"{resource.path}: RetailCRM has no such externalId", status=404)
 
 
 async def list_ids(http: HttpSession, account: Account, stream: str) -> AsyncIterator[Sequence[str]]:
@@ -109,15 +111,34 @@ async def list_ids(http: HttpSession, account: Account, stream: str) -> AsyncIte
     Raises RetryError where a deletion may have hidden one: better no comparison than a wrong one.
     """
     resource = RESOURCES[stream]
+    local = zone(await api.account_zone(http, account))
+    now = http.last_response_date or datetime.now(UTC)
+    start = _wall((now - timedelta(minutes=1)).astimezone(local))
+    last_id, _ = await _walk_on(http, account, resource, 0, start)
     for _ in range(_MOST_LISTINGS):
-        began = await _wall_time(http, account)
         async for rows, _ in api.list_rows(
             http, account, resource.path, resource.many, _site_filter(account), api.PAGE_SIZES[-1]
         ):
             yield [str(row["id"]) for row in rows if type(row.get("id")) is int]
-        if not await _has_deleted(http, account, resource, began):
+        last_id, has_deleted = await _walk_on(http, account, resource, last_id, start)
+        if not has_deleted:
             return
     raise RetryError(f"{resource.path}: each time their ids were listed, some were deleted meanwhile")
+
+
+async def _walk_on(
+    http: HttpSession, account: Account, resource: Resource, last_id: int, start: str
+) -> tuple[int, bool]:
+    """To the end of a history: (last id, whether something was deleted)."""
+    has_deleted = False
+    path = f"{resource.path}/history"
+    async for page in history.walk(
+        http, account, path, since_id=last_id, start_date=start, limit=api.PAGE_SIZES[-1]
+    ):
+        for entry, _ in page.entries:
+            last_id = entry["id"]
+            has_deleted = has_deleted or entry.get("deleted") is True
+    return last_id, has_deleted
 
 
 async def _pull_changes(
@@ -333,19 +354,6 @@ def _scope(account: Account) -> str:
 def _site_filter(account: Account) -> list[tuple[str, object]]:
     site = account.options.get("site")
     return [("filter[sites][]", site)] if site else []
-
-
-async def _wall_time(http: HttpSession, account: Account) -> str:
-    """The account's own time a minute ago, as its histories have it."""
-    local = zone(await api.account_zone(http, account))
-    now = http.last_response_date or datetime.now(UTC)
-    return _wall((now - timedelta(minutes=1)).astimezone(local))
-
-
-async def _has_deleted(http: HttpSession, account: Account, resource: Resource, start: str) -> bool:
-    path = f"{resource.path}/history"
-    walking = history.walk(http, account, path, since_id=0, start_date=start, limit=api.PAGE_SIZES[-1])
-    return any([entry.get("deleted") is True async for page in walking for entry, _ in page.entries])
 
 
 def _wall(moment: datetime) -> str:
