@@ -87,9 +87,10 @@ async def read(http: HttpSession, account: Account, stream: str, crm_id: str) ->
     else:
         if not (crm_id.isascii() and crm_id.isdigit() and len(crm_id) < 19):
             raise NotFoundError(f"{stream}: an id of RetailCRM is a whole number")
-        row = (await api.get(http, account, f"{resource.path}/{crm_id}", [("by", "id")])).get(resource.one)
-        if type(row) is not dict or str(row.get("id")) != crm_id:
+        given = (await api.get(http, account, f"{resource.path}/{crm_id}", [("by", "id")])).get(resource.one)
+        if type(given) is not dict or str(given.get("id")) != crm_id:
             raise RetryError(f"{stream}: RetailCRM answers for {crm_id} with something else")
+        row = given
     return (await _records(http, account, stream, [row]))[0]
 
 
@@ -132,18 +133,14 @@ async def _walk_on(
     """To the end of a history: (last id, whether something was deleted)."""
     has_deleted = False
     path = f"{resource.path}/history"
-    async for page in history.walk(
-        http, account, path, since_id=last_id, start_date=start, limit=api.PAGE_SIZES[-1]
-    ):
+    async for page in history.walk(http, account, path, since_id=last_id, start_date=start, limit=api.PAGE_SIZES[-1]):
         for entry, _ in page.entries:
             last_id = entry["id"]
             has_deleted = has_deleted or entry.get("deleted") is True
     return last_id, has_deleted
 
 
-async def _pull_changes(
-    http: HttpSession, account: Account, stream: str, cursor: Cursor | None
-) -> AsyncIterator[Page]:
+async def _pull_changes(http: HttpSession, account: Account, stream: str, cursor: Cursor | None) -> AsyncIterator[Page]:
     scope = _scope(account)
     since_id = history.read_cursor(cursor, scope)
     start = None
@@ -189,7 +186,7 @@ def _changed(
 
 
 def _is_chosen(account: Account, resource: Resource, entry: Row, stub: Row) -> bool:
-    """Whether the project's filters let an entry through. An order that leaves the chosen statuses is read once more."""
+    """Whether the project's filters let an entry through: also one that takes an order out of the chosen statuses."""
     site = account.options.get("site")
     if site and stub.get("site") not in (None, site):
         return False
@@ -248,9 +245,7 @@ async def _history_window(http: HttpSession, account: Account, stream: str, wind
     local = zone(await api.account_zone(http, account))
     start = _wall(window.start.astimezone(local))
     limit = api.page_size(account.batch_size)
-    async for page in history.walk(
-        http, account, "/orders/history", since_id=0, start_date=start, limit=limit
-    ):
+    async for page in history.walk(http, account, "/orders/history", since_id=0, start_date=start, limit=limit):
         entries = [entry for entry, _ in page.entries]
         times = [_time(entry.get("createdAt"), local) for entry in entries]
         inside = [

@@ -106,10 +106,16 @@ def _map_order(batch: Batch, row: Fields, order_id: str, context: MappingContext
     _add_sale(batch, row, order, customer, items)
     tags = row.child("source")
     if tags is not None:
-        names = ("source", "medium", "campaign", "keyword", "content")
-        values = [tags.text(name, INDEXED_LENGTH) for name in names]
-        if any(values):
-            batch.order_marketing.append(OrderMarketing(order_id, *values))
+        marketing = OrderMarketing(
+            order_id,
+            utm_source=tags.text("source", INDEXED_LENGTH),
+            utm_medium=tags.text("medium", INDEXED_LENGTH),
+            utm_campaign=tags.text("campaign", INDEXED_LENGTH),
+            utm_term=tags.text("keyword", INDEXED_LENGTH),
+            utm_content=tags.text("content", INDEXED_LENGTH),
+        )
+        if marketing != OrderMarketing(order_id):
+            batch.order_marketing.append(marketing)
 
 
 def _order(
@@ -243,9 +249,7 @@ def _map_status_change(batch: Batch, row: Fields, entry_id: str, context: Mappin
             row.notes.append("the entry names no order, no status or no time")
         return
     batch.status_events.append(
-        StatusEvent(
-            order_id, status_id, changed_at, order_created_at=_time_of(order, "createdAt"), is_history=True
-        )
+        StatusEvent(order_id, status_id, changed_at, order_created_at=_time_of(order, "createdAt"), is_history=True)
     )
 
 

@@ -64,7 +64,10 @@ def list_page(
     limit, page = _limit(query, limits), _page(query)
     chosen = _filtered(rows, query.get("filter"))
     start = (page - 1) * limit
-    return {"pagination": _pagination(len(chosen), limit, page), key: [body(row) for row in chosen[start : start + limit]]}
+    return {
+        "pagination": _pagination(len(chosen), limit, page),
+        key: [body(row) for row in chosen[start : start + limit]],
+    }
 
 
 def history_page(request: Request, state: SimulatorState, history: History) -> JSON:

@@ -66,7 +66,10 @@ def refresh(order: JSON, payment_statuses: Mapping[str, JSON]) -> None:
     paid = sum((Decimal(str(payment["amount"])) for payment in complete), Decimal(0))
     order["summ"], order["totalSumm"], order["prepaySum"] = number(summ), number(total), number(paid)
     order["purchaseSumm"] = number(
-        sum((Decimal(str(item["purchasePrice"])) * Decimal(str(item["quantity"])) for item in order["items"]), Decimal(0))
+        sum(
+            (Decimal(str(item["purchasePrice"])) * Decimal(str(item["quantity"])) for item in order["items"]),
+            Decimal(0),
+        )
     )
     order.pop("fullPaidAt", None)
     if complete and paid >= total:

@@ -70,7 +70,7 @@ class SimulatorState(Dictionaries):
         email: str | None = None,
         site: str = "shop",
         at: datetime | None = None,
-        source: str = "user",
+        by: str = "user",
         **fields: Any,
     ) -> JSON:
         with self.lock:
@@ -94,14 +94,12 @@ class SimulatorState(Dictionaries):
                 customer["id"],
                 at or self.clock(),
                 is_created=True,
-                source=source,
+                source=by,
             )
             self.triggers.fire("customer", customer)
             return customer
 
-    def update_customer(
-        self, customer_id: int, *, at: datetime | None = None, source: str = "user", **fields: Any
-    ) -> JSON:
+    def update_customer(self, customer_id: int, *, at: datetime | None = None, by: str = "user", **fields: Any) -> JSON:
         """Raises KeyError."""
         with self.lock:
             customer = self.customers[customer_id]
@@ -110,14 +108,12 @@ class SimulatorState(Dictionaries):
                 if old != value:
                     customer[name] = value
                     self.customer_history.add(
-                        stub("customer", customer), _snake(name), old, value, at or self.clock(), source=source
+                        stub("customer", customer), _snake(name), old, value, at or self.clock(), source=by
                     )
             self.triggers.fire("customer", customer)
             return customer
 
-    def delete_customer(
-        self, customer_id: int, *, at: datetime | None = None, combined_to: int | None = None
-    ) -> None:
+    def delete_customer(self, customer_id: int, *, at: datetime | None = None, combined_to: int | None = None) -> None:
         """`combined_to`: merged into that customer, whose orders they become. Raises KeyError."""
         with self.lock:
             customer = self.customers.pop(customer_id)
@@ -125,7 +121,7 @@ class SimulatorState(Dictionaries):
             if combined_to is not None:
                 more["combinedTo"] = {"id": combined_to}
                 for order_id in sorted(self._orders_of.get(customer_id, ())):
-                    self.update_order(order_id, at=at, customer_id=combined_to, source="combine")
+                    self.update_order(order_id, at=at, customer_id=combined_to, by="combine")
             self.customer_history.add(
                 stub("customer", customer),
                 "id",
@@ -159,12 +155,13 @@ class SimulatorState(Dictionaries):
         status: str = "new",
         site: str = "shop",
         at: datetime | None = None,
-        source: str = "api",
+        by: str = "api",
         is_own: bool = False,
         **fields: Any,
     ) -> JSON:
         """A new order. An item is at least {name, initialPrice, quantity}; a payment {type, amount, status}. Name,
-        phone and e-mail are the customer's, unless given. `is_own`: made with the key of these requests."""
+        phone and e-mail are the customer's, unless given. `by`: what the history calls its source; `is_own`: made with
+        the key of these requests."""
         with self.lock:
             now, order_id = self.wall(at), self.new_id("order")
             person = customer or {}
@@ -202,14 +199,14 @@ class SimulatorState(Dictionaries):
                 as_value("status", status),
                 at or self.clock(),
                 is_created=True,
-                source=source,
+                source=by,
                 is_own=is_own,
             )
             self.triggers.fire("order", order)
             return order
 
     def update_order(
-        self, order_id: int, *, at: datetime | None = None, source: str = "user", is_own: bool = False, **fields: Any
+        self, order_id: int, *, at: datetime | None = None, by: str = "user", is_own: bool = False, **fields: Any
     ) -> JSON:
         """Change fields of an order; a changed status is entered at that time. Raises KeyError."""
         with self.lock:
@@ -231,7 +228,7 @@ class SimulatorState(Dictionaries):
                     as_value(field, old),
                     as_value(field, value),
                     at or self.clock(),
-                    source=source,
+                    source=by,
                     is_own=is_own,
                 )
             refresh(order, self.payment_statuses)
@@ -239,12 +236,12 @@ class SimulatorState(Dictionaries):
                 self.triggers.fire("order", order)
             return order
 
-    def change_status(self, order_id: int, status: str, *, at: datetime | None = None, source: str = "user") -> JSON:
+    def change_status(self, order_id: int, status: str, *, at: datetime | None = None, by: str = "user") -> JSON:
         """Raises KeyError for an unknown order or status."""
-        return self.update_order(order_id, at=at, source=source, status=self.statuses[status]["code"])
+        return self.update_order(order_id, at=at, by=by, status=self.statuses[status]["code"])
 
     def set_items(
-        self, order_id: int, items: Sequence[Mapping[str, Any]], *, at: datetime | None = None, source: str = "user"
+        self, order_id: int, items: Sequence[Mapping[str, Any]], *, at: datetime | None = None, by: str = "user"
     ) -> JSON:
         """Replace the lines: those without the id of a line are new, those not given are gone. Raises KeyError."""
         with self.lock:
@@ -259,7 +256,7 @@ class SimulatorState(Dictionaries):
                 lines.append(new)
                 if old is None or old["quantity"] != new["quantity"]:
                     self._log_child(
-                        order, "order_product.quantity", old and old["quantity"], new["quantity"], at, source, item=new
+                        order, "order_product.quantity", old and old["quantity"], new["quantity"], at, by, item=new
                     )
             order["items"] = lines
             refresh(order, self.payment_statuses)
@@ -308,7 +305,7 @@ class SimulatorState(Dictionaries):
         *,
         status: str = "paid",
         at: datetime | None = None,
-        source: str = "user",
+        by: str = "user",
         **fields: Any,
     ) -> JSON:
         """Raises KeyError."""
@@ -316,14 +313,14 @@ class SimulatorState(Dictionaries):
             order = self.orders[order_id]
             payment = self._put_payment(order, {"amount": amount, "status": status, **fields}, self.wall(at))
             refresh(order, self.payment_statuses)
-            self._log_child(order, "payments", None, {"id": payment["id"]}, at, source, payment=payment)
+            self._log_child(order, "payments", None, {"id": payment["id"]}, at, by, payment=payment)
             return payment
 
-    def change_payment(self, payment_id: int, *, at: datetime | None = None, source: str = "user", **fields: Any) -> JSON:
+    def change_payment(self, payment_id: int, *, at: datetime | None = None, by: str = "user", **fields: Any) -> JSON:
         """Raises KeyError."""
         with self.lock:
             order = self.order_of_payment(payment_id)
-            payment = order["payments"][payment_id]
+            payment: JSON = order["payments"][payment_id]
             if self._is_paid(fields.get("status")) and not payment.get("paidAt"):
                 fields.setdefault("paidAt", self.wall(at))
             for name, value in fields.items():
@@ -331,19 +328,17 @@ class SimulatorState(Dictionaries):
                 if old != value:
                     payment[name] = value
                     field = f"payments.{_snake(name)}"
-                    self._log_child(
-                        order, field, as_value(field, old), as_value(field, value), at, source, payment=payment
-                    )
+                    self._log_child(order, field, as_value(field, old), as_value(field, value), at, by, payment=payment)
             refresh(order, self.payment_statuses)
             return payment
 
-    def delete_payment(self, payment_id: int, *, at: datetime | None = None, source: str = "user") -> None:
+    def delete_payment(self, payment_id: int, *, at: datetime | None = None, by: str = "user") -> None:
         """Raises KeyError."""
         with self.lock:
             order = self.order_of_payment(payment_id)
             payment = order["payments"].pop(payment_id)
             refresh(order, self.payment_statuses)
-            self._log_child(order, "payments", {"id": payment_id}, None, at, source, payment=payment)
+            self._log_child(order, "payments", {"id": payment_id}, None, at, by, payment=payment)
 
     def order_of_payment(self, payment_id: int) -> JSON:
         """Raises KeyError."""
@@ -364,13 +359,13 @@ class SimulatorState(Dictionaries):
         return bool(self.payment_statuses.get(str(status), {}).get("paymentComplete"))
 
     def _log_child(
-        self, order: JSON, field: str, old: Any, new: Any, at: datetime | None, source: str, **child: JSON
+        self, order: JSON, field: str, old: Any, new: Any, at: datetime | None, by: str, **child: JSON
     ) -> None:
-        shown = {
+        shown: dict[str, Any] = {
             name: {key: value for key, value in row.items() if key in ("id", "type", "externalId", "offer")}
             for name, row in child.items()
         }
-        self.order_history.add(stub("order", order), field, old, new, at or self.clock(), source=source, **shown)
+        self.order_history.add(stub("order", order), field, old, new, at or self.clock(), source=by, **shown)
 
 
 def _snake(name: str) -> str:

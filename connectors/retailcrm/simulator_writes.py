@@ -42,7 +42,7 @@ async def fix_order_ids(request: Request) -> Response:
     state, form = account(request), await _form(request)
     for row in _entities(form, "orders"):
         if row.get("id") in state.orders:
-            state.update_order(row["id"], source="api", is_own=True, externalId=row["externalId"])
+            state.update_order(row["id"], by="api", is_own=True, externalId=row["externalId"])
     return answer({})
 
 
@@ -63,9 +63,7 @@ async def create_payment(request: Request) -> Response:
         if order is None:
             raise ApiError(400, "Errors in the entity format", {"order": "Order not found."})
         amount = given.pop("amount", order["totalSumm"])
-        payment = state.add_payment(
-            order["id"], amount, status=given.pop("status", "not-paid"), source="api", **given
-        )
+        payment = state.add_payment(order["id"], amount, status=given.pop("status", "not-paid"), by="api", **given)
         return answer({"id": payment["id"]}, 201)
 
 
@@ -76,7 +74,7 @@ async def edit_payment(request: Request, key: str) -> Response:
         payments = {number: row for order in state.orders.values() for number, row in order["payments"].items()}
         payment = find(request, payments, key, form.get("by", "externalId"))
         given = {name: value for name, value in _entity(form, "payment").items() if name not in ("id", "order")}
-        state.change_payment(payment["id"], source="api", **given)
+        state.change_payment(payment["id"], by="api", **given)
         return answer({"id": payment["id"]})
 
 
@@ -84,7 +82,7 @@ async def edit_payment(request: Request, key: str) -> Response:
 async def delete_payment(request: Request, key: str) -> Response:
     state = account(request)
     try:
-        state.delete_payment(int(key), source="api")
+        state.delete_payment(int(key), by="api")
     except (KeyError, ValueError):
         raise ApiError(404, "Not found") from None
     return answer({})
@@ -100,9 +98,9 @@ async def edit_order(request: Request, key: str) -> Response:
         fields = {name: value for name, value in given.items() if name not in _NOT_LISTED}
         if "customer" in given:
             fields["customer_id"] = _customer_id(state, given["customer"])
-        state.update_order(order["id"], source="api", is_own=True, **fields)
+        state.update_order(order["id"], by="api", is_own=True, **fields)
         if "items" in given:
-            state.set_items(order["id"], given["items"], source="api")
+            state.set_items(order["id"], given["items"], by="api")
         return answer({"id": order["id"], "order": state.order_body(order)})
 
 
@@ -126,7 +124,7 @@ async def fix_customer_ids(request: Request) -> Response:
     state, form = account(request), await _form(request)
     for row in _entities(form, "customers"):
         if row.get("id") in state.customers:
-            state.update_customer(row["id"], source="api", externalId=row["externalId"])
+            state.update_customer(row["id"], by="api", externalId=row["externalId"])
     return answer({})
 
 
@@ -136,7 +134,7 @@ async def edit_customer(request: Request, key: str) -> Response:
     with state.lock:
         customer = find(request, state.customers, key, form.get("by", "externalId"))
         given = {name: value for name, value in _entity(form, "customer").items() if name != "id"}
-        state.update_customer(customer["id"], source="api", **given)
+        state.update_customer(customer["id"], by="api", **given)
         return answer({"id": customer["id"]})
 
 
@@ -193,7 +191,7 @@ def _create_customer(state: SimulatorState, given: JSON, site: str) -> JSON:
     fields = {name: value for name, value in given.items() if name not in ("id", "phones")}
     phones = [phone["number"] for phone in given.get("phones", [])]
     first_name = fields.pop("firstName", "")
-    return state.add_customer(first_name, phones=phones, site=fields.pop("site", site), source="api", **fields)
+    return state.add_customer(first_name, phones=phones, site=fields.pop("site", site), by="api", **fields)
 
 
 def _customer_id(state: SimulatorState, named: Any) -> int | None:
@@ -211,7 +209,9 @@ def _customer_id(state: SimulatorState, named: Any) -> int | None:
 
 def _check_status(state: SimulatorState, given: Mapping[str, Any]) -> None:
     if "status" in given and given["status"] not in state.statuses:
-        raise ApiError(400, "Order is not loaded", {"status": f'"Status" with code "{given["status"]}" does not exist.'})
+        raise ApiError(
+            400, "Order is not loaded", {"status": f'"Status" with code "{given["status"]}" does not exist.'}
+        )
 
 
 def _upload(rows: list[JSON], create: Callable[[JSON], JSON], plural: str, key: str) -> Response:

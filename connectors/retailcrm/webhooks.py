@@ -53,9 +53,12 @@ def problems_of_template(template: Any) -> Iterator[tuple[str, str]]:
             yield f"{path}.{name}", "expected a name other than token and project, and a text"
             return
     if not any(_expression(expression) in _IDENTITIES for expression in template.values()):
-        yield path, (
-            "none of the expressions tells which object changed: add {{ order.getId() }}, {{ order.getExternalId() }}, "
-            "{{ customer.getId() }} or {{ customer.getExternalId() }}"
+        yield (
+            path,
+            (
+                "none of the expressions tells which object changed: add {{ order.getId() }}, "
+                "{{ order.getExternalId() }}, {{ customer.getId() }} or {{ customer.getExternalId() }}"
+            ),
         )
 
 
@@ -102,7 +105,7 @@ def instructions(options: Mapping[str, Any], url: str) -> str:
     typed = ", ".join(f"{name} = {expression}" for name, expression in template_of(options).items())
     return (
         "RetailCRM has no API for webhooks of orders. In its settings add a trigger on 'order change' with the "
-        'condition changeSet.hasChangedField("status") or changeSet.isDelete(), the action \'HTTP request\', method '
+        "condition changeSet.hasChangedField(\"status\") or changeSet.isDelete(), the action 'HTTP request', method "
         f"POST, the URL {url}, and the parameters {typed}. "
         "SECRET is the project's webhook.secret; RetailCRM signs nothing, so the token is all that proves the sender"
     )
@@ -150,4 +153,3 @@ def _pairs(body: bytes) -> Sequence[tuple[str, str]]:
         raise WebhookUnreadableError("the form is not UTF-8") from None
     except ValueError:
         raise WebhookUnreadableError(f"the form has more than {_MOST_FIELDS} fields") from None
-

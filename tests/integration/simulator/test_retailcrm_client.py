@@ -67,6 +67,7 @@ def test_an_order_is_created_read_edited_and_paid(client: Any, state: SimulatorS
             "customer": {"externalId": "c-1"},
             "items": [{"initialPrice": 199.5, "quantity": 2, "productName": "Чашка"}],
             "delivery": {"code": "courier", "cost": 300},
+            "source": {"source": "google"},
         }
     )
     assert created.get_status_code() == 201
@@ -75,6 +76,8 @@ def test_an_order_is_created_read_edited_and_paid(client: Any, state: SimulatorS
     order = client.order("A-9").get_response()["order"]
     assert (order["summ"], order["totalSumm"], order["prepaySum"]) == (399, 699, 0)
     assert order["createdAt"] == "2026-03-02 12:00:00"
+    assert order["source"] == {"source": "google"}
+    assert client.orders_history().get_response()["history"][0]["source"] == "api"
     assert order["customer"]["phones"] == [{"number": "+79161234567"}]
     assert client.order_edit({"externalId": "A-9", "status": "assembling"}).get_response()["id"] == 1
     payment = client.order_payment_create(
@@ -128,7 +131,7 @@ def test_an_upload_loads_what_it_can(client: Any) -> None:
 
 
 def test_external_ids_are_given_to_orders_that_the_crm_made(client: Any, state: SimulatorState) -> None:
-    order = state.add_order(source="user")
+    order = state.add_order(by="user")
     assert client.orders_fix_external_ids([{"id": order["id"], "externalId": "A-7"}]).is_successful()
     assert client.order("A-7").get_response()["order"]["id"] == order["id"]
 

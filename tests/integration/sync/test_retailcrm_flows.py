@@ -65,7 +65,9 @@ async def test_an_orders_whole_way_is_in_core_in_the_accounts_own_zone(
 ) -> None:
     customer = state.add_customer("Анна", phones=["8 916 123-45-67"], email="A@example.com")
     order = state.add_order(
-        customer=customer, items=[{"name": "Чашка", "initialPrice": 100, "quantity": 3}], createdAt="2026-03-02 14:00:00"
+        customer=customer,
+        items=[{"name": "Чашка", "initialPrice": 100, "quantity": 3}],
+        createdAt="2026-03-02 14:00:00",
     )
     for status in ("client-confirmed", "complete"):
         clock.advance(hours=1)

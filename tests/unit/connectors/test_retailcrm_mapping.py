@@ -292,7 +292,9 @@ def test_an_entry_of_the_history_is_a_status_event_of_the_crms_own_log() -> None
 
 
 def test_an_entry_without_a_status_is_a_problem() -> None:
-    batch = mapped("order_history", {"id": 1, "createdAt": "2026-03-02 11:59:40", "field": "status", "order": {"id": 3}})
+    batch = mapped(
+        "order_history", {"id": 1, "createdAt": "2026-03-02 11:59:40", "field": "status", "order": {"id": 3}}
+    )
     assert batch.status_events == []
     assert [problem.reason for problem in batch.problems] == ["the entry names no order, no status or no time"]
 

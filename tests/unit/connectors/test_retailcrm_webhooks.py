@@ -61,7 +61,9 @@ def test_a_template_gives_parameters_other_names() -> None:
     assert rereads(form("order_id=A-9&nr=31"), webhook_template=template) == [Reread("orders", "31")]
 
 
-@pytest.mark.parametrize("body", ["", "status=complete", "order_id=", "order_id=A-9", "[1]", "{", "a=%ff", "order_id=1%00"])
+@pytest.mark.parametrize(
+    "body", ["", "status=complete", "order_id=", "order_id=A-9", "[1]", "{", "a=%ff", "order_id=1%00"]
+)
 def test_what_names_no_object_is_unreadable(body: str) -> None:
     with pytest.raises(WebhookUnreadableError):
         connector.check_webhook(form(body), context())
@@ -104,7 +106,10 @@ def test_options_that_cannot_work_are_told(options: dict[str, Any], path: str) -
 def test_options_that_work_are_not_complained_about() -> None:
     assert connector.capabilities.check_options is not None
     template = {"n": "{{ customer.getExternalId()|raw }}"}
-    assert list(connector.capabilities.check_options({"site": "shop", "statuses": ["new"], "webhook_template": template})) == []
+    assert (
+        list(connector.capabilities.check_options({"site": "shop", "statuses": ["new"], "webhook_template": template}))
+        == []
+    )
 
 
 def test_with_a_filter_by_status_ids_of_orders_are_not_compared() -> None:
@@ -121,7 +126,9 @@ def test_the_instructions_name_the_parameters_of_the_template() -> None:
 
 
 def test_a_payload_for_people_shows_no_address() -> None:
-    masked = json.loads(connector.mask_payload('{"delivery":{"address":{"text":"Мясницкая 1","index":"101000"}},"id":1}'))
+    masked = json.loads(
+        connector.mask_payload('{"delivery":{"address":{"text":"Мясницкая 1","index":"101000"}},"id":1}')
+    )
     assert masked == {"delivery": {"address": {"text": "М***", "index": "1***"}}, "id": 1}
 
 
