@@ -13,6 +13,7 @@ from connectors.retailcrm.simulator import SimulatorState, create_app
 from database.repositories import credentials
 from sync.normalise import drain
 from sync.pull import pull_project
+from sync.reconcile import reconcile_project
 from sync.replay import replay_project
 from sync.requests import run_due
 from tests.conformance.suite import Clock
@@ -183,3 +184,26 @@ async def test_a_project_without_orders_reads_no_history_of_them(
     await pull(world)
     assert state.requests.count(below="/orders") == 0
     assert state.requests.count(path="/customers/history") == 1
+
+
+async def test_the_nightly_comparison_finds_what_the_history_never_told(
+    world: World, state: SimulatorState, clock: Clock, base_url: str
+) -> None:
+    for number in range(3):
+        state.add_order(externalId=f"A-{number}")
+    await add_shop(world, base_url)
+    await pull(world)
+    clock.advance(hours=1)
+    del state.orders[1]
+    state.orders[9] = {**state.orders[2], "id": 9, "externalId": "A-9"}
+    orders, customers = await reconcile_project(world.pool, world.keyring, "rail")
+    assert (orders.stream, orders.listed, orders.missing, orders.gone, orders.error) == ("orders", 3, 1, 1, None)
+    assert (customers.stream, customers.listed, customers.error) == ("customers", 0, None)
+    await run_due(world.pool, world.keyring)
+    rows = await world.rows("select order_id, is_deleted from core.orders where project_id = 'rail' order by order_id")
+    assert [(row["order_id"], row["is_deleted"]) for row in rows] == [
+        ("1", True),
+        ("2", False),
+        ("3", False),
+        ("9", False),
+    ]
