@@ -14,6 +14,7 @@ _PACKAGES = {
     "keycrm": "connectors.keycrm",
     "onec": "connectors.onec",
     "renovatio": "connectors.renovatio",
+    "retailcrm": "connectors.retailcrm",
 }
 
 

@@ -37,7 +37,7 @@ PAGES_AHEAD = 4
 """Pages that are read while others are being landed."""
 REREADS_AT_ONCE = 1000
 SWITCHED: dict[str, tuple[str, ...]] = {
-    "orders": ("orders",),
+    "orders": ("orders", "order_history"),
     "customers": ("customers",),
     "products": ("products", "offers", "stocks"),
 }
