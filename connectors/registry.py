@@ -8,6 +8,7 @@ from typing import cast
 from connectors.protocol import Connector
 
 _PACKAGES = {
+    "csv": "connectors.csv",
     "custom": "connectors.custom",
     "iiko": "connectors.iiko",
     "keycrm": "connectors.keycrm",
