@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 BOM = "\ufeff"
 HEADER = ("row", "reason", "date", "customer_phone", "amount", "description")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@")
+_CONTROLS = ("\t", "\r", "\n")
 
 
 def write_report(rows: Iterable[Sequence[object]], delimiter: str = ",") -> str:
@@ -23,6 +24,6 @@ def write_report(rows: Iterable[Sequence[object]], delimiter: str = ",") -> str:
 
 
 def _safe(value: object) -> object:
-    if isinstance(value, str) and value.lstrip().startswith(_FORMULA):
+    if isinstance(value, str) and (value.startswith(_CONTROLS) or value.lstrip().startswith(_FORMULA)):
         return f"'{value}"
     return value

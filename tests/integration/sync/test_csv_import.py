@@ -63,6 +63,13 @@ async def state(world: World, upload_id: int) -> CsvImport:
     return job
 
 
+async def done_by_anybody(world: World, upload_id: int) -> None:
+    """Try until the server has noticed that a killed process's lock is free."""
+    async with asyncio.timeout(60):
+        while (await state(world, upload_id)).state != "done":
+            await csv_import.run_due(world.pool)
+
+
 async def load(world: World, text: str) -> CsvImport:
     upload_id = await land(world, text)
     await csv_import.run_due(world.pool)
@@ -146,6 +153,38 @@ async def test_an_import_that_breaks_off_goes_on_with_exact_counts(
     assert [row["row_number"] for row in await world.rows("select row_number from sync.csv_import_errors")] == [37]
     runs = await world.rows("select state, kind from sync.runs order by run_id")
     assert [(run["state"], run["kind"]) for run in runs] == [("abandoned", "import"), ("success", "import")]
+
+
+async def test_a_killed_import_goes_on_with_exact_counts(world: World) -> None:
+    upload_id = await land(world, HEADER + rows(6000) + "bad,row,0,\n" * 10 + rows(5, note="other"))
+    child = """
+import asyncio, sys
+from connectors.csv import reading
+from database.connection import open_pool
+from sync import csv_import
+reading.CHUNK_ROWS = 50
+async def main():
+    async with open_pool(sys.argv[1]) as pool:
+        await csv_import.run_due(pool)
+asyncio.run(main())
+"""
+    for _ in range(2):
+        before = (await state(world, upload_id)).rows_done
+        process = await asyncio.to_thread(subprocess.Popen, [sys.executable, "-c", child, world.url], cwd=ROOT)
+        try:
+            async with asyncio.timeout(60):
+                while (await state(world, upload_id)).rows_done < before + 500:
+                    assert process.poll() is None
+                    await asyncio.sleep(0.01)
+        finally:
+            process.kill()
+            process.wait()
+    await done_by_anybody(world, upload_id)
+    done = await state(world, upload_id)
+    assert (done.state, done.rows_done) == ("done", 6015)
+    assert csv_import.summary(done) == "Imported 6000, duplicates 5, errors 10"
+    assert await world.value("select count(*) from raw.api_records") == 6000
+    assert await world.value("select count(*) from sync.csv_import_errors") == 10
 
 
 async def test_told_to_stop_it_leaves_the_rest_to_the_next_process(
