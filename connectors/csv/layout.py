@@ -37,6 +37,7 @@ _SYNONYMS = {
 }  # fmt: skip
 _COLUMN_OF = {synonym: column for column, synonyms in _SYNONYMS.items() for synonym in synonyms}
 _EXCEL_HINT = re.compile(r'"?sep=([,;\t|])"?(?:\r\n|\r|\n)', re.IGNORECASE)
+_LINE_END = re.compile(r"\r\n|\r|\n|\Z")
 _HEAD = 200_000
 """Characters in which the header must be."""
 
@@ -63,12 +64,14 @@ def inspect(content: bytes) -> tuple[str, Layout]:
 
 
 def _check_lines(text: str) -> None:
-    for number, line in enumerate(io.StringIO(text, newline=None), 1):
-        if len(line) > LONGEST_LINE:
+    start, number = 0, 1
+    for end in _LINE_END.finditer(text):
+        if end.start() - start > LONGEST_LINE:
             raise FileRefusedError(
                 f"Line {number} of the file has over {LONGEST_LINE:,} characters, so it is no table of sales: "
                 "check how it was exported."
             )
+        start, number = end.end(), number + 1
 
 
 def _header(text: str, delimiters: str) -> tuple[str, list[str]]:

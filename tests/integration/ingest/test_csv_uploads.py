@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import hmac
 import io
+import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from ingest_process import HMAC_SECRET, TOKEN, Ingest, apply
+
+from database.connection import open_pool
+from sync import csv_import
 
 DATE = "date, expected YYYY-MM-DD or DD.MM.YYYY, with or without a time"
 HEADER = "date,customer_phone,amount,description\n"
@@ -58,6 +65,16 @@ def post(ingest: Ingest, body: str | bytes, project: str = "salon", **options: A
 
 def get(ingest: Ingest, path: str, token: str = TOKEN) -> httpx.Response:
     return ingest.client.get(path, headers={"X-Webhook-Token": token})
+
+
+def import_waiting(ingest: Ingest) -> None:
+    """As the relay does."""
+
+    async def work() -> None:
+        async with open_pool(ingest.database_url) as pool:
+            await csv_import.run_due(pool)
+
+    asyncio.run(work())
 
 
 def test_valid_rows_go_in_and_the_others_are_told_by_row_and_reason(ingest: Ingest) -> None:
@@ -161,7 +178,7 @@ def test_a_mended_report_can_be_uploaded_as_it_is(ingest: Ingest) -> None:
 
 
 def test_a_large_file_is_a_job_that_can_be_asked_for(ingest: Ingest) -> None:
-    text = HEADER + rows(30_000)
+    text = HEADER + rows(30_000) + "2026-01-15,,1,\n"
     assert len(text.encode()) > 1024 * 1024
     answer = post(ingest, text)
     assert answer.status_code == 202, answer.text
@@ -173,6 +190,27 @@ def test_a_large_file_is_a_job_that_can_be_asked_for(ingest: Ingest) -> None:
     assert waiting.status_code == 202
     assert waiting.headers["retry-after"] == "2"
     assert len(bytes(ingest.rows("select content from raw.csv_uploads")[0]["content"])) == len(text.encode())
+    import_waiting(ingest)
+    done = get(ingest, job["status_url"]).json()
+    assert (done["state"], done["percent"], done["rows_total"]) == ("done", 100, 30_001)
+    assert done["summary"] == "Imported 30000, duplicates 0, errors 1"
+    report = get(ingest, job["report_url"])
+    assert report.status_code == 200
+    assert report.content.decode("utf-8-sig").splitlines()[1].startswith('30002,"missing phone')
+
+
+def test_a_large_file_that_cannot_be_read_is_told_at_once_or_by_its_job(ingest: Ingest) -> None:
+    filling = rows(30_000)
+    assert post(ingest, "date,amount\n" + filling).status_code == 400
+    job = post(ingest, HEADER + filling + '2026-01-15,+79001112233,1,"open\n')
+    assert job.status_code == 202
+    import_waiting(ingest)
+    state = get(ingest, job.json()["status_url"]).json()
+    assert (state["state"], state["imported"]) == ("failed", 0)
+    assert state["error"].startswith("Row 30002: a quotation mark is opened and never closed")
+    report = get(ingest, job.json()["report_url"]).content.decode("utf-8-sig").splitlines()
+    assert len(report) == 2
+    assert "never closed" in report[1]
 
 
 def test_ten_megabytes_are_taken_and_more_are_refused(ingest: Ingest) -> None:
@@ -191,6 +229,11 @@ def test_ten_megabytes_are_taken_and_more_are_refused(ingest: Ingest) -> None:
     answer = ingest.client.post("/uploads/csv/salon", files=files, headers={"X-Webhook-Token": TOKEN})
     assert answer.status_code == 413
     assert len(ingest.rows("select 1 from sync.csv_imports")) == 1
+    assert ingest.process._process is not None
+    status = Path(f"/proc/{ingest.process._process.pid}/status").read_text()
+    peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # type: ignore[index]
+    sys.stdout.write(f"peak of the ingest API after files of 10 MB: {peak // 1024} MiB (allowed: 512)\n")
+    assert peak < 512 * 1024
 
 
 @pytest.mark.parametrize("path", ["", "/1", "/1/report"])

@@ -153,6 +153,14 @@ def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(content: bytes, s
     assert caught.value.word == "permanent"
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r", ""])
+def test_a_line_of_the_greatest_length_is_read(ending: str) -> None:
+    (line,) = lines(f"date,phone,amount{ending or chr(10)}1,2,{'3' * 99_996}{ending}")
+    assert len(line.cells.amount) == 99_996
+    with pytest.raises(FileRefusedError, match="Line 2"):
+        lines(f"date,phone,amount{ending or chr(10)}1,2,{'3' * 99_997}{ending}")
+
+
 def test_a_file_that_is_no_header_repeats_none_of_its_data() -> None:
     with pytest.raises(FileRefusedError) as caught:
         lines("2026-01-15,+79001112233,100\n")
