@@ -85,9 +85,7 @@ class CsvFiles:
         raise SkipRowError("A CSV project takes no webhooks.")
 
     async def check_health(self, http: HttpSession, account: Account) -> Health:
-        return Health(
-            True, f"{account.project_id} takes CSV files at /uploads/csv/{account.project_id}; there is no API to try."
-        )
+        return Health(True, f"Takes CSV files at /uploads/csv/{account.project_id}; there is no API to try.")
 
     async def register_webhook(self, http: HttpSession, account: Account, url: str) -> str:
         """There is no webhook: says where files go. The secret is not repeated."""

@@ -110,7 +110,7 @@ def test_what_cannot_be_imported_is_one_sentence(cli: Cli, environment: Environm
 
 def test_the_commands_of_other_crms_say_what_a_csv_project_has_instead(cli: Cli) -> None:
     code, out, err = cli("project", "test", "salon")
-    assert (code, out) == (0, "salon: salon takes CSV files at /uploads/csv/salon; there is no API to try.\n"), err
+    assert (code, out) == (0, "salon: Takes CSV files at /uploads/csv/salon; there is no API to try.\n"), err
     code, _, err = cli("sync", "salon")
     assert code == 1
     assert "salon has no API to pull, its records come as files: upload them." in err

@@ -288,7 +288,7 @@ async def test_there_is_nothing_to_pull_and_asking_for_it_leaves_the_project_ena
     assert await world.value("select is_enabled from config.projects")
     health = await gateway.check_health(world.pool, world.keyring, "salon")
     assert (health.ok, health.message) == (
-        True, "salon takes CSV files at /uploads/csv/salon; there is no API to try.",
+        True, "Takes CSV files at /uploads/csv/salon; there is no API to try.",
     )  # fmt: skip
     said = await gateway.register_webhook(world.pool, world.keyring, "salon", "https://elt.example.com")
     assert "https://elt.example.com/uploads/csv/salon" in said
