@@ -7,6 +7,10 @@ import io
 import random
 from datetime import datetime, timedelta
 
+import httpx
+
+from demo.crms import DemoCrm
+
 DAYS = 60
 _SERVICES = (
     ("Стрижка", 1800), ("Стрижка и укладка", 2600), ("Окрашивание", 5400), ("Маникюр", 2200), ("Педикюр", 2700),
@@ -15,6 +19,17 @@ _SERVICES = (
 _SLIPS = (
     ("", "не указан телефон"), ("8 900 12", "телефон не полностью"), ("7,90012E+10", "Excel округлил телефон"),
 )  # fmt: skip
+
+
+def demo_account(now: datetime, seed: int) -> DemoCrm:
+    """There is no CRM: once it knows the ingest API's address, the till uploads its file."""
+    content = demo_file(now, seed)
+
+    def upload(webhook_url: str) -> None:
+        url = webhook_url.replace("/webhooks/csv/", "/uploads/csv/")
+        httpx.post(url, files={"file": ("till.csv", content, "text/csv")}, timeout=60).raise_for_status()
+
+    return DemoCrm(app=None, connect=upload)
 
 
 def demo_file(now: datetime, seed: int) -> bytes:

@@ -23,6 +23,7 @@ class CsvProject:
     """What the suite's tests need of a `SimulatedCrm`, where nothing is simulated."""
 
     connector: Connector = registry.get("csv")
+    capabilities = connector.capabilities
     scheme = "token"
     clock = Clock()
 

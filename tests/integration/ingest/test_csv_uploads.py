@@ -10,6 +10,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from ingest_process import HMAC_SECRET, TOKEN, Ingest, apply
 
 from database.connection import open_pool
+from demo.crms.csv import demo_account
 from sync import csv_import
 
 DATE = "date, expected YYYY-MM-DD or DD.MM.YYYY, with or without a time"
@@ -282,6 +284,17 @@ def test_a_sync_of_a_csv_project_is_refused_in_a_sentence(ingest: Ingest) -> Non
     answer = ingest.client.post("/api/projects/salon/sync", params={"token": TOKEN})
     assert answer.status_code == 400
     assert answer.json()["detail"] == "csv has no API to sync with: its records come as files."
+
+
+def test_the_demos_till_uploads_its_file(ingest: Ingest) -> None:
+    till = demo_account(datetime(2026, 11, 1, 12, tzinfo=UTC), 7)
+    assert till.app is None
+    assert till.connect is not None
+    till.connect(f"{ingest.process.url}/webhooks/csv/salon?token={TOKEN}")
+    (job,) = ingest.rows("select state, filename, encoding, imported, duplicates, errors from sync.csv_imports")
+    assert (job["state"], job["filename"], job["encoding"]) == ("done", "till.csv", "cp1251")
+    assert job["imported"] > 200
+    assert (job["duplicates"], job["errors"]) == (1, 3)
 
 
 def test_no_phone_and_no_token_is_logged(ingest: Ingest) -> None:
