@@ -13,6 +13,7 @@ from commands import (
     demo,
     doctor,
     export_log,
+    import_csv,
     keys,
     oauth,
     projects,
@@ -36,6 +37,7 @@ settings.add_to(application)
 export_log.add_to(application)
 application.add_typer(projects.commands, name="project")
 sync.add_to(application)
+import_csv.add_to(application)
 build.add_to(application)
 application.add_typer(dead_letters.commands, name="dead-letters")
 application.add_typer(subscriptions.commands, name="subscription")

@@ -155,7 +155,7 @@ async def _apply(stack: Stack, accounts: DemoAccounts) -> None:
 
 async def _pull(stack: Stack, accounts: DemoAccounts) -> None:
     async with stack.pool() as pool:
-        for project_id in accounts.project_ids:
+        for project_id in accounts.pulled_ids:
             with progress_bar(f"Pulling {project_id}") as bar:
                 result = await pull.pull_project(
                     pool,

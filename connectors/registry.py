@@ -9,6 +9,7 @@ from connectors.protocol import Connector
 
 _PACKAGES = {
     "amocrm": "connectors.amocrm",
+    "csv": "connectors.csv",
     "custom": "connectors.custom",
     "iiko": "connectors.iiko",
     "keycrm": "connectors.keycrm",

@@ -24,6 +24,9 @@ from sync.projects import Lookup
 from sync.settings.rows import SYNC_DEFAULTS
 from sync.tokens import PostgresTokens
 
+_NO_ADDRESS = "http://no-api.invalid"
+"""Of a project without an API, which asks nothing of its session; names under `invalid` never resolve."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectAccount(Account):
@@ -53,7 +56,7 @@ async def open_account(
         raise ConfigError(
             f"{project_id} lacks the credential {', '.join(missing)}: set it and run `crm-elt apply` again."
         )
-    base_url = row.base_url or capabilities.default_base_url
+    base_url = row.base_url or capabilities.default_base_url or (None if capabilities.has_api else _NO_ADDRESS)
     if base_url is None:
         raise ConfigError(f"{project_id} has no base_url, and {row.crm} has no usual one: set it in the settings.")
     secrets.pop(WEBHOOK_SECRET, None)

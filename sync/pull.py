@@ -120,6 +120,8 @@ async def pull_project(
                 f"{project_id} is disabled ({project.row.disabled_reason or 'by hand'}): "
                 f"run `crm-elt project enable {project_id}`."
             )
+        if not project.capabilities.has_api:
+            raise ConfigError(f"{project_id} has no API to pull, its records come as files: upload them.")
         chosen = _choose(project, streams, window)
         await runs.abandon_dead(connection, project_id)
         try:
