@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -23,7 +22,7 @@ from connectors.keycrm.mapping import add_problems, map_customer, read_order, re
 from connectors.protocol import MappingContext, WebhookRequest
 from connectors.records import Batch, Reread
 from connectors.values.fields import Fields, kind
-from connectors.values.plain import plain_json
+from connectors.values.plain import plain_json, unstorable
 
 EVENT_NAMES = (
     "order-created",
@@ -38,7 +37,6 @@ FUTURE = timedelta(minutes=5)
 """Clocks differ; what is further ahead than this is a mistake."""
 
 _MOST_FIELDS = 2000
-_DEEPEST = 100
 _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _NOT_PAYLOAD = frozenset({"token", "project"})
 
@@ -69,7 +67,7 @@ def check_webhook(request: WebhookRequest) -> str:
             raise WebhookUnreadableError(f"the body is not JSON: {error}") from None
     if not isinstance(value, dict | list):
         raise WebhookUnreadableError(f"the body: expected an object or a list, got {kind(value)}")
-    if (fault := _fault_of(value)) is not None:
+    if (fault := unstorable(value)) is not None:
         raise WebhookUnreadableError(f"the body {fault}")
     return text
 
@@ -263,24 +261,3 @@ def _lists(value: Any) -> Any:
         return value
     items = {name: _lists(item) for name, item in value.items()}
     return list(items.values()) if items and list(items) == [str(i) for i in range(len(items))] else items
-
-
-def _fault_of(value: Any) -> str | None:
-    """Why PostgreSQL's jsonb could not hold a decoded value: looked for before it is landed, not after."""
-    waiting: list[tuple[Any, int]] = [(value, 0)]
-    while waiting:
-        item, depth = waiting.pop()
-        if depth > _DEEPEST:
-            return f"is nested more than {_DEEPEST} deep"
-        if type(item) is dict:
-            if any("\x00" in name for name in item):
-                return "holds NUL characters"
-            waiting += [(inner, depth + 1) for inner in item.values()]
-        elif type(item) is list:
-            waiting += [(inner, depth + 1) for inner in item]
-        elif type(item) is str:
-            if "\x00" in item:
-                return "holds NUL characters"
-        elif type(item) is Decimal and not -300 < item.adjusted() < 300:
-            return "holds a number that no field of KeyCRM has"
-    return None

@@ -25,3 +25,24 @@ def plain_json(value: Any, depth: int = 0) -> Any:
         number = float(value)
         return number if isfinite(number) else str(value)
     return value
+
+
+def unstorable(value: Any) -> str | None:
+    """Why PostgreSQL's jsonb could not hold a decoded value: looked for before it is landed, not after."""
+    waiting: list[tuple[Any, int]] = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > _DEEPEST:
+            return f"is nested more than {_DEEPEST} deep"
+        if type(item) is dict:
+            if any("\x00" in name for name in item):
+                return "holds NUL characters"
+            waiting += [(inner, depth + 1) for inner in item.values()]
+        elif type(item) is list:
+            waiting += [(inner, depth + 1) for inner in item]
+        elif type(item) is str:
+            if "\x00" in item:
+                return "holds NUL characters"
+        elif type(item) is Decimal and not -300 < item.adjusted() < 300:
+            return "holds a number that no field has"
+    return None
