@@ -285,7 +285,10 @@ class Connector(Protocol):
         ...
 
     async def register_webhook(self, http: HttpSession, account: Account, url: str) -> str:
-        """Register the URL at the CRM; a sentence on what was done, or what the user must do by hand."""
+        """Register the URL at the CRM; a sentence on what was done, or what the user must do by hand.
+
+        A `token` in its query is the secret that the CRM is to send, there or in a header; the sentence has none of it.
+        """
         ...
 
     def mask_payload(self, body: str) -> str:

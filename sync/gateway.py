@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from connectors import registry
@@ -115,12 +116,16 @@ async def register_webhook(
 ) -> str:
     """Register the ingest API, whose public address is `url`, at the CRM; a sentence on what was done or is to do.
 
-    Raises ConnectorError.
+    Where the CRM is to send the project's secret as it is, the address carries it as `token`. Raises ConnectorError.
     """
     async with pool.connection() as connection:
         account = await open_account(pool, connection, keyring, project_id, lookup)
+        auth = await webhook_auth(connection, keyring, project_id)
     target = f"{url.rstrip('/')}/webhooks/{account.crm}/{project_id}"
     async with open_session(pool, account) as http:
+        if auth.secret and auth.scheme in ("token", "bearer"):
+            http.add_secret(auth.secret)
+            target += f"?token={quote(auth.secret, safe='')}"
         return await _connector(account, lookup).register_webhook(http, account, target)
 
 
