@@ -62,6 +62,8 @@ class Capabilities:
     """Health data: nothing but what `check_webhook` and `pull` let through may be kept, shown or logged."""
     rate_limit: tuple[int, float] = (60, 60.0)
     """Requests per seconds that the vendor allows to one account."""
+    is_limit_per_address: bool = False
+    """The vendor counts the requests of an IP address: all projects of this CRM share the limit."""
     webhook_events: tuple[str, ...] = ()
     """Names that the by-event routes take."""
     can_register_webhook: bool = False
