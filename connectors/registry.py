@@ -9,6 +9,7 @@ from connectors.protocol import Connector
 
 _PACKAGES = {
     "keycrm": "connectors.keycrm",
+    "yclients": "connectors.yclients",
 }
 
 

@@ -1,0 +1,240 @@
+"""YCLIENTS REST API: pulls lists, reads single objects, lists ids, tries the tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+import msgspec
+
+from connectors.errors import ConfigError, ConnectorError, NotFoundError, RetryError
+from connectors.http import HttpSession
+from connectors.protocol import Account, Cursor, Health, Page, RawRecord, Window
+from connectors.values import times
+from connectors.values.times import parse_time
+from connectors.yclients.api import BASE_URL, call_object, call_rows, company_of
+from connectors.yclients.paging import Position, read_pages, to_record
+from connectors.yclients.places import read_zone
+
+LOOKBACK = timedelta(minutes=10)
+SKEW = timedelta(seconds=30)
+"""The vendor's servers need not agree on the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    path: str
+    one: str
+    """Path of a single object."""
+    most: int
+    """Rows a page at most."""
+    params: Mapping[str, object] = field(default_factory=dict)
+    has_windows: bool = False
+
+
+RESOURCES = {
+    # Without with_deleted a deletion could not be told from a record that never was.
+    "records": Resource("/records/{}", "/record/{}/{}", 300, {"with_deleted": 1}, has_windows=True),
+    "transactions": Resource("/transactions/{}", "/finance_transactions/{}/{}", 300, has_windows=True),
+    "customers": Resource("/clients/{}", "/client/{}/{}", 200),
+}
+
+
+async def pull(
+    http: HttpSession, account: Account, stream: str, cursor: Cursor | None, window: Window | None
+) -> AsyncIterator[Page]:
+    """Pages of a stream, as `Connector.pull` says."""
+    if stream == "places":
+        yield Page([await _company(http, account)], None)
+        return
+    resource, company = RESOURCES[stream], company_of(account)
+    path, limit = resource.path.format(company), max(2, min(account.batch_size, resource.most))
+    params = dict(resource.params)
+    zone = await company_zone(http, account)
+
+    async def ask(page: int, count: int) -> Sequence[msgspec.Raw]:
+        return await call_rows(http, account, "GET", path, params={**params, "page": page, "count": count})
+
+    if window is not None and resource.has_windows:
+        params |= _days(window, zone)
+        async for read in read_pages(stream, ask, Position(limit), _outside(window, zone)):
+            yield Page(read.records, None, None, read.problems)
+        return
+    watermark, lower, position = _read_cursor(cursor, company)
+    if position is None:
+        position = Position(limit)
+        lower = None if watermark is None else watermark - LOOKBACK
+        if account.since is not None:
+            lower = account.since if lower is None else max(lower, account.since)
+    if lower is not None:
+        params["changed_after"] = local_text(lower, zone)
+    base = {"company": company, "watermark": _iso(watermark)}
+    async for read in read_pages(stream, ask, position):
+        if position.started is None:
+            position.started = http.last_response_date or datetime.now(UTC) - timedelta(minutes=2)
+        state: dict[str, Any]
+        if read.is_last:
+            state = {**base, "watermark": _iso(_next_watermark(watermark, position))}
+        else:
+            state = {**base, "lower": _iso(lower), "pull": position.as_json()}
+        yield Page(read.records, state, None, read.problems)
+
+
+async def read(http: HttpSession, account: Account, stream: str, crm_id: str) -> RawRecord:
+    """One object, whole. Raises NotFoundError."""
+    if not re.fullmatch(r"[0-9]{1,18}", crm_id):
+        raise NotFoundError(f"{stream}: an id of YCLIENTS is a whole number")
+    if stream == "places":
+        path = f"/company/{crm_id}/"
+    else:
+        path = RESOURCES[stream].one.format(company_of(account), crm_id)
+    row, raw = await call_object(http, account, "GET", path)
+    if str(row.get("id")) != crm_id:
+        raise RetryError(f"{stream}: YCLIENTS answers for {crm_id} with something else")
+    return to_record(stream, row, raw)
+
+
+async def list_ids(http: HttpSession, account: Account, stream: str) -> AsyncIterator[Sequence[str]]:
+    """Ids of all live objects of a stream. Raises ConnectorError."""
+    company = company_of(account)
+    # An empty list is what some calls say of a company that they do not know: that it is there, is asked first.
+    await _company(http, account)
+    limit = max(2, min(account.batch_size, 200))
+
+    async def ask_records(page: int, count: int) -> Sequence[msgspec.Raw]:
+        return await call_rows(http, account, "GET", f"/records/{company}", params={"page": page, "count": count})
+
+    async def ask_clients(page: int, count: int) -> Sequence[msgspec.Raw]:
+        body = {"page": page, "page_size": count, "fields": ["id"], "order_by": "id", "order_by_direction": "asc"}
+        return await call_rows(http, account, "POST", f"/company/{company}/clients/search", json=body)
+
+    ask = {"records": ask_records, "customers": ask_clients}[stream]
+    async for page in read_pages(stream, ask, Position(limit), _is_deleted):
+        if page.problems:
+            # Whoever is missing from the list counts as deleted.
+            raise RetryError(page.problems[0])
+        yield [record.crm_id for record in page.records]
+
+
+async def company_zone(http: HttpSession, account: Account) -> tzinfo:
+    """The zone that the company's local times are in: as it is known here already, else as YCLIENTS tells."""
+    company = company_of(account)
+    known = account.context.places.get(company)
+    name = None if known is None else known.timezone
+    if name is None:
+        row, _ = await _company_row(http, account)
+        name = read_zone(row)
+    return times.zone(name or account.context.timezone_of(company))
+
+
+def local_text(moment: datetime, zone: tzinfo) -> str:
+    """The lower end of a filter by change. It takes no offset, and which zone it is read in is told nowhere: the text is
+    that of the company's zone or of UTC, whichever is earlier, and so never too late."""
+    return min(moment.astimezone(other).strftime("%Y-%m-%dT%H:%M:%S") for other in (zone, UTC))
+
+
+async def check_health(http: HttpSession, account: Account) -> Health:
+    """Try the partner's token alone, then both."""
+    try:
+        company = company_of(account)
+        try:
+            row, _ = await call_object(http, account, "GET", f"/company/{company}/", is_partner_only=True)
+        except ConfigError as error:
+            if error.status == 401:
+                return Health(False, "YCLIENTS refuses partner_token: copy the token anew from the developer's account")
+            raise
+        except NotFoundError:
+            return Health(
+                False, f"YCLIENTS has no company {company}: check options.company_id; base_url should be {BASE_URL}"
+            )
+        try:
+            await call_rows(http, account, "GET", f"/records/{company}", params={"page": 1, "count": 1})
+        except ConfigError as error:
+            if error.status == 401:
+                return Health(
+                    False,
+                    "YCLIENTS refuses user_token: it ends when the user changes the password, get a new one for it",
+                )
+            raise
+    except ConnectorError as error:
+        return Health(False, error.message)
+    title = row.get("title")
+    return Health(True, f"YCLIENTS accepts both tokens; the company is {title or company}")
+
+
+async def _company(http: HttpSession, account: Account) -> RawRecord:
+    row, raw = await _company_row(http, account)
+    return to_record("places", row, raw)
+
+
+async def _company_row(http: HttpSession, account: Account) -> tuple[dict[str, Any], bytes]:
+    """Raises ConfigError where there is no such company."""
+    company = company_of(account)
+    try:
+        row, raw = await call_object(http, account, "GET", f"/company/{company}/")
+    except NotFoundError as error:
+        raise ConfigError(
+            f"YCLIENTS has no company {company}: check options.company_id and base_url", status=error.status
+        ) from None
+    if str(row.get("id")) != company:
+        raise RetryError(f"YCLIENTS answers for company {company} with something else")
+    return row, raw
+
+
+def _days(window: Window, zone: tzinfo) -> dict[str, object]:
+    """The local days that a window touches; the filter has no finer grain, and includes both."""
+    last = window.end - timedelta(microseconds=1)
+    return {
+        "start_date": window.start.astimezone(zone).strftime("%Y-%m-%d"),
+        "end_date": last.astimezone(zone).strftime("%Y-%m-%d"),
+    }
+
+
+def _outside(window: Window, zone: tzinfo) -> Callable[[dict[str, Any]], bool]:
+    """Tells rows of the window's days that are not in the window. What has no time is kept."""
+
+    def is_outside(row: dict[str, Any]) -> bool:
+        value = row.get("date")
+        try:
+            moment = parse_time(value, zone) if isinstance(value, str) else None
+        except ValueError:
+            return False
+        return moment is not None and not window.start <= moment < window.end
+
+    return is_outside
+
+
+def _is_deleted(row: dict[str, Any]) -> bool:
+    return row.get("deleted") in (True, 1, "1", "true")
+
+
+def _next_watermark(watermark: datetime | None, position: Position) -> datetime | None:
+    """What a pull has seen up to, and never beyond its own start: what changed meanwhile may have been passed by."""
+    if position.newest is None or position.started is None:
+        return watermark
+    reached = min(position.newest, position.started - SKEW)
+    return reached if watermark is None else max(watermark, reached)
+
+
+def _read_cursor(cursor: Cursor | None, company: str) -> tuple[datetime | None, datetime | None, Position | None]:
+    """(watermark, lower end, position of a pull under way). A cursor that is none of ours, or of another company, is worth
+    nothing: everything is read again, which adds nothing twice."""
+    if cursor is None or cursor.get("company") != company:
+        return None, None, None
+    try:
+        pull = cursor.get("pull")
+        position = None if pull is None else Position.from_json(pull)
+        return _time(cursor.get("watermark")), _time(cursor.get("lower")), position
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None, None, None
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def _time(value: Any) -> datetime | None:
+    return None if value is None else parse_time(value)
