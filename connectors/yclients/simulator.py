@@ -94,10 +94,8 @@ class _Simulator(FastAPI):
         if refused is not None:
             await exchange.reply(refusal(refused))
             return
-        page = logged.params.get("page", "1")
-        if isinstance(logged.body, dict):
-            page = str(logged.body.get("page", page))
-        fault = state.faults.strike(logged.method, path, int(page) if page.isdigit() else 1)
+        page = str(logged.body.get("page")) if isinstance(logged.body, dict) else logged.params.get("page", "1")
+        fault = state.faults.strike(logged.method, path, int(page.partition(".")[0]) if page[:1].isdigit() else 1)
         scope["company"], scope["body"] = state, body
         answered = Answered(super().__call__, body)
         if fault is not None:

@@ -179,7 +179,10 @@ def webhook_body(state: SimulatorState, resource: str, status: str, crm_id: int)
     data: Any
     if resource == "record":
         data = record_body(state, state.records[crm_id])
-        data["paid_full"] = bool(data["paid_full"])
+        # Webhooks say it otherwise than the API does.
+        data |= {"paid_full": bool(data["paid_full"]), "custom_fields": []}
+        if data["client"] is not None:
+            data["client"]["custom_fields"] = []
     elif resource == "client":
         data = client_body(state, state.clients[crm_id])
     else:
@@ -237,7 +240,7 @@ def _client_of_record(state: SimulatorState, client: Client) -> JSON:
         "success_visits_count": len(came),
         "fail_visits_count": len(missed),
         "discount": 0,
-        "custom_fields": [],
+        "custom_fields": state.empty_custom_fields,
         "client_tags": [],
     }
 

@@ -68,6 +68,7 @@ def company(request: Request) -> Response:
 
 
 @router.get("/company/{company}/staff")
+@router.get("/company/{company}/staff/")
 @router.get("/company/{company}/staff/{staff_id}")
 def staff(request: Request, staff_id: str = "") -> Response:
     state = _state(request)
@@ -80,6 +81,7 @@ def staff(request: Request, staff_id: str = "") -> Response:
 
 
 @router.get("/company/{company}/services")
+@router.get("/company/{company}/services/")
 @router.get("/company/{company}/services/{service_id}")
 def services(request: Request, service_id: str = "") -> Response:
     rows = [
@@ -134,7 +136,7 @@ def create_record(request: Request) -> Response:
         busy = (one for one in state.records.values() if not one.deleted and one.staff_id == body["staff_id"])
         if not body.get("save_if_busy") and any(abs(one.start - start) < timedelta(hours=1) for one in busy):
             raise ApiError(409, "На это время нельзя записаться", conflict=True)
-        asked = [one["id"] for one in body.get("services", [])]
+        asked = [int(one["id"]) for one in body.get("services", [])]
         if body["staff_id"] not in state.staff or not set(asked) <= set(state.services):
             raise ApiError(422, "Произошла ошибка", errors={"services": ["Не найдено"]})
         phone = (body.get("client") or {}).get("phone", "")
@@ -142,9 +144,10 @@ def create_record(request: Request) -> Response:
         if client is None and phone:
             client = state.add_client(body["client"].get("name", ""), phone=phone)
         record = state.add_record(
-            asked, client_id=None if client is None else client.id, staff_id=body["staff_id"], start=start
+            asked, client_id=None if client is None else client.id, staff_id=int(body["staff_id"]), start=start
         )
-        return answer(record_body(state, record), status=201)
+        created = record_body(state, record)
+        return answer(created if state.creates_object else [created], status=201)
 
 
 @router.get("/record/{company}/{record_id}")

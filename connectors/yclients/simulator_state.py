@@ -79,6 +79,8 @@ class SimulatorState:
         """`timezone` in hours, beside timezone_name; offsets in `date`."""
         self.wraps_webhooks = False
         """Webhooks come in a list of one."""
+        self.creates_object = False
+        """What a booking through the API answers: the record, or a list of it. The sources disagree."""
         self.empty_custom_fields: Any = {}
         """PHP writes an empty object as [] now and then."""
 
