@@ -43,6 +43,27 @@ RESOURCES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """A list of the account; filters are added to `params`."""
+
+    http: HttpSession
+    account: Account
+    path: str
+    limit: int
+    params: dict[str, object]
+
+    async def ask(self, page: int, count: int) -> Sequence[msgspec.Raw]:
+        params = {**self.params, "page": page, "count": count}
+        return await call_rows(self.http, self.account, "GET", self.path, params=params)
+
+
+def _listing(http: HttpSession, account: Account, stream: str) -> _Listing:
+    resource = RESOURCES[stream]
+    limit = max(2, min(account.batch_size, resource.most))
+    return _Listing(http, account, resource.path.format(company_of(account)), limit, dict(resource.params))
+
+
 async def pull(
     http: HttpSession, account: Account, stream: str, cursor: Cursor | None, window: Window | None
 ) -> AsyncIterator[Page]:
@@ -50,29 +71,23 @@ async def pull(
     if stream == "places":
         yield Page([await _company(http, account)], None)
         return
-    resource, company = RESOURCES[stream], company_of(account)
-    path, limit = resource.path.format(company), max(2, min(account.batch_size, resource.most))
-    params = dict(resource.params)
+    company, listing = company_of(account), _listing(http, account, stream)
     zone = await company_zone(http, account)
-
-    async def ask(page: int, count: int) -> Sequence[msgspec.Raw]:
-        return await call_rows(http, account, "GET", path, params={**params, "page": page, "count": count})
-
-    if window is not None and resource.has_windows:
-        params |= _days(window, zone)
-        async for read in read_pages(stream, ask, Position(limit), _outside(window, zone)):
+    if window is not None and RESOURCES[stream].has_windows:
+        listing.params |= _days(window, zone)
+        async for read in read_pages(stream, listing.ask, Position(listing.limit), _outside(window, zone)):
             yield Page(read.records, None, None, read.problems)
         return
     watermark, lower, position = _read_cursor(cursor, company)
     if position is None:
-        position = Position(limit)
+        position = Position(listing.limit)
         lower = None if watermark is None else watermark - LOOKBACK
         if account.since is not None:
             lower = account.since if lower is None else max(lower, account.since)
     if lower is not None:
-        params["changed_after"] = local_text(lower, zone)
+        listing.params["changed_after"] = local_text(lower, zone)
     base = {"company": company, "watermark": _iso(watermark)}
-    async for read in read_pages(stream, ask, position):
+    async for read in read_pages(stream, listing.ask, position):
         if position.started is None:
             position.started = http.last_response_date or datetime.now(UTC) - timedelta(minutes=2)
         state: dict[str, Any]
@@ -98,36 +113,30 @@ async def read(http: HttpSession, account: Account, stream: str, crm_id: str) ->
 
 
 async def list_ids(http: HttpSession, account: Account, stream: str) -> AsyncIterator[Sequence[str]]:
-    """Ids of all live objects of a stream. Raises ConnectorError."""
-    company = company_of(account)
+    """Ids of what a full pull would bring, records marked as deleted among them. Raises ConnectorError."""
     # An empty list is what some calls say of a company that they do not know: that it is there, is asked first.
-    await _company(http, account)
-    limit = max(2, min(account.batch_size, 200))
-
-    async def ask_records(page: int, count: int) -> Sequence[msgspec.Raw]:
-        return await call_rows(http, account, "GET", f"/records/{company}", params={"page": page, "count": count})
-
-    async def ask_clients(page: int, count: int) -> Sequence[msgspec.Raw]:
-        body = {"page": page, "page_size": count, "fields": ["id"], "order_by": "id", "order_by_direction": "asc"}
-        return await call_rows(http, account, "POST", f"/company/{company}/clients/search", json=body)
-
-    ask = {"records": ask_records, "customers": ask_clients}[stream]
-    async for page in read_pages(stream, ask, Position(limit), _is_deleted):
+    zone = zone_of(await _company_row(http, account), account)
+    listing = _listing(http, account, stream)
+    if account.since is not None:
+        listing.params["changed_after"] = local_text(account.since, zone)
+    async for page in read_pages(stream, listing.ask, Position(listing.limit)):
         if page.problems:
-            # Whoever is missing from the list counts as deleted.
+            # Whoever is missing from the list counts as gone.
             raise RetryError(page.problems[0])
         yield [record.crm_id for record in page.records]
 
 
 async def company_zone(http: HttpSession, account: Account) -> tzinfo:
     """The zone that the company's local times are in: as it is known here already, else as YCLIENTS tells."""
-    company = company_of(account)
-    known = account.context.places.get(company)
-    name = None if known is None else known.timezone
-    if name is None:
-        row, _ = await _company_row(http, account)
-        name = read_zone(row)
-    return times.zone(name or account.context.timezone_of(company))
+    known = account.context.places.get(company_of(account))
+    if known is not None and known.timezone is not None:
+        return times.zone(known.timezone)
+    return zone_of(await _company_row(http, account), account)
+
+
+def zone_of(company: tuple[dict[str, Any], bytes], account: Account) -> tzinfo:
+    """The zone that a company's answer tells, else the project's."""
+    return times.zone(read_zone(company[0]) or account.context.timezone_of(company_of(account)))
 
 
 def local_text(moment: datetime, zone: tzinfo) -> str:
@@ -205,10 +214,6 @@ def _outside(window: Window, zone: tzinfo) -> Callable[[dict[str, Any]], bool]:
         return moment is not None and not window.start <= moment < window.end
 
     return is_outside
-
-
-def _is_deleted(row: dict[str, Any]) -> bool:
-    return row.get("deleted") in (True, 1, "1", "true")
 
 
 def _next_watermark(watermark: datetime | None, position: Position) -> datetime | None:

@@ -241,16 +241,27 @@ async def listed_ids(crm: SimulatedYclients, stream: str, account: Account | Non
         return [one async for page in YCLIENTS.list_ids(line.http, account or crm.account(), stream) for one in page]
 
 
-async def test_ids_of_live_records_and_clients_can_be_listed(crm: SimulatedYclients) -> None:
+async def test_ids_are_those_that_a_full_pull_brings(crm: SimulatedYclients) -> None:
     known = crm.seed(30)
     crm.remove(known[3])
     crm.state.purge_record(int(known[7]))
-    assert sorted(await listed_ids(crm, "records")) == sorted(set(known) - {known[3], known[7]})
+    assert sorted(await listed_ids(crm, "records")) == sorted(set(known) - {known[7]})
     others = [crm.state.add_client(f"Клиент {number}") for number in range(40)]
     crm.state.delete_client(others[5].id)
     live = {crm.client.id, *(one.id for one in others)} - {others[5].id}
     assert sorted(map(int, await listed_ids(crm, "customers"))) == sorted(live)
     assert {stream.name for stream in YCLIENTS.capabilities.streams if stream.can_list_ids} == {"records", "customers"}
+
+
+async def test_ids_from_before_since_are_not_missed(crm: SimulatedYclients) -> None:
+    old = crm.seed(3)
+    crm.clock.advance(days=2)
+    account = crm.account(since=crm.clock.now)
+    added = crm.seed(12)
+    assert sorted(await listed_ids(crm, "records", account)) == sorted(added)
+    async with session(account) as line:
+        assert sorted(ids((await pull(crm, line.http, account=account))[0])) == sorted(added)
+    assert old
 
 
 async def test_a_company_that_is_not_known_is_no_empty_one(crm: SimulatedYclients) -> None:
