@@ -2,10 +2,10 @@
 
     python -m benchmarks.pull [--orders 50000] [--turns 3] [--dlt-python PATH] [--require 5] [--json]
 
-The simulator (no rate limit) and each puller run in processes of their own. Ours lands every order raw, keeps its cursor,
-and writes orders, items, payments, events, customers and sales; dlt loads the same pages into its tables. dlt is an
-optional rival (`pip install dlt[postgres]`, in any environment: --dlt-python names its Python); without it there is no
-ratio. The ratio is the middle one of the turns'. Exit code 1 if it is below --require, or if a row is missing.
+The simulator (no rate limit) and each puller run in processes of their own. Ours lands every order raw, keeps its
+cursor, and writes orders, items, payments, events, customers and sales; dlt loads the same pages into its tables. It is
+an optional rival (`pip install dlt[postgres]`, in any environment: --dlt-python names its Python); without it there is
+no ratio. The ratio is the middle one of the turns'. Exit code 1 if it is below --require, or if a row is missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The same orders through dlt's rest_api source, in a process of its own: python benchmarks/pull_dlt.py URL KEY DATABASE_URL
+"""The same orders through dlt's rest_api source, in a process of its own.
+
+    python benchmarks/pull_dlt.py URL KEY DATABASE_URL
 
 Needs `dlt[postgres]` and nothing of ours. Prints {"seconds", "rows", "peak_mib"} as JSON.
 """

@@ -18,7 +18,7 @@ _START = datetime(2025, 1, 1, 8, tzinfo=UTC)
 
 def fill(orders: int, key: str) -> SimulatorState:
     """Orders two minutes apart with one to three items, most of them paid. The same for the same number."""
-    rng = random.Random(orders)  # noqa: S311
+    rng = random.Random(orders)
     now = _START + timedelta(minutes=2 * orders + 60)
     state = SimulatorState(api_key=key, clock=lambda: now, rate_limit=0)
     buyers = [

@@ -16,6 +16,7 @@ from commands import (
     projects,
     services,
     settings,
+    subscriptions,
     sync,
     webhooks,
 )
@@ -35,6 +36,7 @@ application.add_typer(projects.commands, name="project")
 sync.add_to(application)
 build.add_to(application)
 application.add_typer(dead_letters.commands, name="dead-letters")
+application.add_typer(subscriptions.commands, name="subscription")
 application.add_typer(webhooks.commands, name="webhooks")
 application.add_typer(keys.commands, name="keys")
 database.add_to(application)

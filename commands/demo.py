@@ -29,9 +29,10 @@ from sync import process, pull
 from sync.settings import apply_settings
 
 if TYPE_CHECKING:
-    from demo.accounts import DemoAccount
+    from demo.accounts import DemoAccounts, KeyCrmAccount, OtherAccount
 
 _LIVE_CHANGES = 30
+_OTHER_CHANGES = 3
 _SETTLE_SECONDS = 120.0
 _WEBHOOKS_AT_ONCE = 32
 
@@ -113,7 +114,7 @@ def _is_alive(process_id: int) -> bool:
     return process_id != os.getpid()
 
 
-def run_main_job(stack: Stack, accounts: Sequence[DemoAccount], supervisor: Supervisor) -> None:
+def run_main_job(stack: Stack, accounts: DemoAccounts, supervisor: Supervisor) -> None:
     """Settings, ingest and relay, pull, webhooks of the past and of now, marts and their docs."""
     (stack.environment.home / "demo.pid").write_text(str(os.getpid()))
     asyncio.run(_apply(stack, accounts))
@@ -121,8 +122,9 @@ def run_main_job(stack: Stack, accounts: Sequence[DemoAccount], supervisor: Supe
         supervisor.start(service)
     asyncio.run(_pull(stack, accounts))
     ingest = f"http://{stack.environment.ingest_host}:{stack.environment.ingest_port}"
-    asyncio.run(_send_past(accounts, ingest))
-    _change(accounts, ingest)
+    asyncio.run(_send_past(accounts.shops, ingest))
+    _change(accounts.shops, ingest)
+    _change_others(accounts.others, ingest)
     asyncio.run(_settle(stack))
     result = build_marts(stack)
     if result.failed:
@@ -132,35 +134,33 @@ def run_main_job(stack: Stack, accounts: Sequence[DemoAccount], supervisor: Supe
     builds.docs(stack.url, target_folder=stack.environment.home / "dbt")
 
 
-async def _apply(stack: Stack, accounts: Sequence[DemoAccount]) -> None:
-    from demo.accounts import SETTINGS
-
-    variables: dict[str, str] = {}
-    for account in accounts:
-        variables |= account.variables
+async def _apply(stack: Stack, accounts: DemoAccounts) -> None:
     async with stack.pool() as pool, pool.connection() as connection:
         await apply_settings(
-            connection, stack.keyring, SETTINGS.read_text(), source=str(SETTINGS), environ=variables, actor="cli:demo"
+            connection,
+            stack.keyring,
+            accounts.settings(),
+            source="demo settings",
+            environ=accounts.variables,
+            actor="cli:demo",
         )
-    console.print(f"Settings applied: {', '.join(account.project_id for account in accounts)}.")
+    console.print(f"Settings applied: {', '.join(accounts.project_ids)}.")
 
 
-async def _pull(stack: Stack, accounts: Sequence[DemoAccount]) -> None:
+async def _pull(stack: Stack, accounts: DemoAccounts) -> None:
     async with stack.pool() as pool:
-        for account in accounts:
-            with progress_bar(f"Pulling {account.project_id}") as bar:
+        for project_id in accounts.project_ids:
+            with progress_bar(f"Pulling {project_id}") as bar:
                 result = await pull.pull_project(
                     pool,
                     stack.keyring,
-                    account.project_id,
+                    project_id,
                     progress=lambda state, bar=bar: bar.update(state.rows, state.total, state.stream),  # type: ignore[misc]
                 )
-            console.print(
-                f"{account.project_id}: {sum(stream.counts.new for stream in result.streams)} records pulled."
-            )
+            console.print(f"{project_id}: {sum(stream.counts.new for stream in result.streams)} records pulled.")
 
 
-async def _send_past(accounts: Sequence[DemoAccount], ingest: str) -> None:
+async def _send_past(accounts: Sequence[KeyCrmAccount], ingest: str) -> None:
     """KeyCRM's API has no history: what went before comes in as the webhooks that it sent then."""
     total = sum(len(account.seeded.history) for account in accounts)
     done = 0
@@ -168,7 +168,7 @@ async def _send_past(accounts: Sequence[DemoAccount], ingest: str) -> None:
     with progress_bar("Receiving webhooks") as bar:
         async with httpx.AsyncClient(timeout=30) as client:
 
-            async def send(account: DemoAccount, payload: Mapping[str, object]) -> None:
+            async def send(account: KeyCrmAccount, payload: Mapping[str, object]) -> None:
                 nonlocal done
                 async with limit:
                     answer = await client.post(
@@ -188,7 +188,7 @@ async def _send_past(accounts: Sequence[DemoAccount], ingest: str) -> None:
     console.print(f"{done} webhooks accepted.")
 
 
-def _change(accounts: Sequence[DemoAccount], ingest: str) -> None:
+def _change(accounts: Sequence[KeyCrmAccount], ingest: str) -> None:
     """Changes at the CRMs, which send their webhooks themselves."""
     from demo.seed import live_changes
 
@@ -198,6 +198,16 @@ def _change(accounts: Sequence[DemoAccount], ingest: str) -> None:
         changed = sum(1 for _ in live_changes(account.seeded, _LIVE_CHANGES))
         webhooks.wait_idle(_SETTLE_SECONDS)
         console.print(f"{account.project_id}: {changed} changes at the CRM, each announced by a webhook.")
+
+
+def _change_others(accounts: Sequence[OtherAccount], ingest: str) -> None:
+    """Something happens at each other CRM; those that can tell of it do."""
+    for account in accounts:
+        if account.made.connect is not None:
+            account.made.connect(f"{ingest}/webhooks/{account.crm}/{account.project_id}?token={account.webhook_secret}")
+        if account.made.change is not None:
+            for _ in range(_OTHER_CHANGES):
+                account.made.change()
 
 
 async def _settle(stack: Stack) -> None:
@@ -218,11 +228,14 @@ async def _settle(stack: Stack) -> None:
             await asyncio.sleep(0.2)
 
 
-def _keep_changing(accounts: Sequence[DemoAccount], stopping: threading.Event) -> None:
+def _keep_changing(accounts: DemoAccounts, stopping: threading.Event) -> None:
     """While the demo serves, something happens at each CRM every few seconds."""
     from demo.seed import live_changes
 
     while not stopping.wait(5):
-        for account in accounts:
+        for account in accounts.shops:
             for _ in live_changes(account.seeded, 1):
                 account.seeded.state.webhooks.deliver_pending()
+        for other in accounts.others:
+            if other.made.change is not None:
+                other.made.change()

@@ -13,6 +13,7 @@ _TITLES = {
     "working_time_per_stage": "Working time per stage (hours), of orders that have left it",
     "sla_per_stage": "SLA per stage, of orders that have left it",
     "cycle_times": "Cycle times (hours)",
+    "sales": "Sales by project: what stands, and what was undone",
     "integration_statistics": "Integration statistics",
 }
 

@@ -7,7 +7,7 @@ import typer
 from commands.output import JsonFlag, console, print_json
 from commands.stack import Stack, run
 from database.encryption import Keyring, new_key
-from database.repositories import credentials, tokens
+from database.repositories import credentials, subscriptions, tokens
 
 commands = typer.Typer(help="The master key that encrypts credentials.", no_args_is_help=True)
 
@@ -28,7 +28,8 @@ def rotate(as_json: JsonFlag = False) -> None:
     async def work(stack: Stack) -> int:
         keyring = stack.keyring if stack.environment.master_key else Keyring.rotate_file(stack.environment.home)
         async with stack.pool() as pool, pool.connection() as connection:
-            changed = await credentials.rotate(connection, keyring) + await tokens.rotate(connection, keyring)
+            changed = await credentials.rotate(connection, keyring)
+            changed += await tokens.rotate(connection, keyring) + await subscriptions.rotate(connection, keyring)
             if not stack.environment.master_key:
                 await credentials.drop_unused_keys(connection, stack.environment.home)
         return changed

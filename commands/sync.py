@@ -11,7 +11,7 @@ import typer
 from commands.failures import CommandError
 from commands.output import JsonFlag, ProjectArgument, console, print_json, print_rows, progress_bar
 from commands.stack import Stack, require_project, run
-from sync import normalise, process, pull, replay, requests
+from sync import normalise, process, pull, reconcile, replay, requests
 from sync.since import read_since, read_time
 
 SinceOption = Annotated[
@@ -21,6 +21,7 @@ SinceOption = Annotated[
 
 def add_to(application: typer.Typer) -> None:
     application.command("sync")(sync_)
+    application.command("reconcile")(reconcile_)
     application.command("process")(process_)
     application.command("replay")(replay_)
 
@@ -63,6 +64,32 @@ def sync_(
         print_json(rows)
     else:
         print_rows(f"Pulled {project}", rows)
+
+
+def reconcile_(
+    project: ProjectArgument,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Believe the CRM even if it lacks a large part of what is known.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare the ids that a project's CRM has with what is here: read what is missing, and ask for what is gone."""
+
+    async def work(stack: Stack) -> list[dict[str, Any]]:
+        async with stack.pool() as pool:
+            await require_project(pool, project)
+            results = await reconcile.reconcile_project(pool, stack.keyring, project, accept=accept)
+            return [result.as_row() for result in results]
+
+    rows = run(work)
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_rows(f"Compared {project}", rows)
+    else:
+        console.print(f"The CRM of {project} cannot list what it has, or its streams are switched off.")
+    if failed := [row for row in rows if row["error"]]:
+        raise CommandError("; ".join(f"{row['stream']}: {row['error']}" for row in failed))
 
 
 def process_(as_json: JsonFlag = False) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import random
 import re
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -155,11 +156,15 @@ class HttpSession:
         retry_attempts: int = 3,
         max_concurrent: int = 10,
         secrets: Iterable[str] = (),
+        is_confidential: bool = False,
+        ca_file: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         """`timeout` is for one attempt, its whole body included; `retry_attempts` are those after the first one;
-        `secrets` never appear in an error or a log line. Raises ConfigError if base_url is no http address."""
+        `secrets` never appear in an error or a log line, nor, where it `is_confidential`, a word that the CRM says.
+        `ca_file` holds the certificates (PEM) of the authority that signed the server's, where that is a private one.
+        Raises ConfigError if base_url is no http address, or the file cannot be read."""
         self.account_key = account_key
         self.max_concurrent = max(1, max_concurrent)
         self.last_response_date: datetime | None = None
@@ -172,13 +177,14 @@ class HttpSession:
         self._slots = anyio.Semaphore(self.max_concurrent)
         self._sleep = sleep
         self._scrubber = Scrubber(secrets)
+        self._is_confidential = is_confidential
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
             limits=httpx.Limits(max_connections=self.max_concurrent, max_keepalive_connections=self.max_concurrent),
             transport=transport,
             follow_redirects=False,  # the key must not follow to another host
             trust_env=not _is_loopback(self._origin),
-            verify=self._origin.startswith("https:"),  # no TLS to set up for http
+            verify=_tls(self._origin, ca_file),
         )
 
     async def __aenter__(self) -> HttpSession:
@@ -289,7 +295,9 @@ class HttpSession:
                 ) from None
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
                 # Not chained: an httpx error carries the request, headers and all.
-                raise RetryError(self.scrub(f"{name}: {type(error).__name__}: {error}")) from None
+                # It may quote the answer: a line of a body where a header should be.
+                said = "" if self._is_confidential else f": {error}"
+                raise RetryError(self.scrub(f"{name}: {type(error).__name__}{said}")) from None
         status, body = response.status_code, response.content
         date = _read_date(response.headers.get("date"))
         self.last_response_date = date or self.last_response_date
@@ -302,10 +310,9 @@ class HttpSession:
         try:
             value = decode(body)
         except (msgspec.MsgspecError, UnicodeError, ValueError, RecursionError) as problem:
+            said = "" if self._is_confidential else f": {_short(str(problem))}"
             raise RetryError(
-                self.scrub(
-                    f"{name}: the answer is not the JSON it should be ({len(body)} bytes): {_short(str(problem))}"
-                ),
+                self.scrub(f"{name}: the answer is not the JSON it should be ({len(body)} bytes){said}"),
                 status=status,
             ) from None
         if (refused := self._inspected(name, inspect, status, response.headers, value)) is not None:
@@ -321,7 +328,7 @@ class HttpSession:
         return type(error)(message, status=error.status or status, retry_after=error.retry_after)
 
     def _refusal(self, name: str, status: int, headers: httpx.Headers, body: bytes) -> ConnectorError:
-        said = vendor_message(body)
+        said = "" if self._is_confidential else vendor_message(body)
         text = self.scrub(mask_text(f"{name}: the CRM answers {status}{f': {said}' if said else ''}"))
         if status in (401, 402, 403):
             hint = {401: "check the credentials", 402: "the account is not paid", 403: "the credentials lack the right"}
@@ -406,6 +413,19 @@ def _split_base(base_url: str) -> tuple[str, str]:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise ConfigError("base_url must be http(s)://host/path, without a user, a query or a fragment")
     return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+
+
+def _tls(origin: str, ca_file: str | None) -> ssl.SSLContext | bool:
+    if not origin.startswith("https:"):
+        return False  # no TLS to set up
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError:  # SSLError is one
+        raise ConfigError(
+            "the option ca_file names no readable file of certificates in PEM form: check the path"
+        ) from None
 
 
 def _is_loopback(origin: str) -> bool:

@@ -51,6 +51,8 @@ class Capabilities:
     """Alternatives: besides `credentials`, all of at least one of these sets must be set."""
     mapping_secrets: tuple[str, ...] = ()
     """Credentials that `check_webhook` needs: the salt of a hash."""
+    check_credentials: Callable[[Mapping[str, str]], Sequence[tuple[str, str]]] | None = None
+    """What is wrong with those credentials that are given: (name, one sentence that does not repeat the value)."""
     options: Mapping[str, type] = field(default_factory=dict)
     """Name and type of each connector-specific option, besides `rate_limit`."""
     check_options: Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]] | None = None

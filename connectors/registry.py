@@ -10,6 +10,7 @@ from connectors.protocol import Connector
 _PACKAGES = {
     "keycrm": "connectors.keycrm",
     "yclients": "connectors.yclients",
+    "renovatio": "connectors.renovatio",
 }
 
 

@@ -114,7 +114,7 @@ def _check_standard(request: WebhookRequest, secret: str, now: float) -> None:
     if abs(now - int(timestamp)) > TOLERANCE_SECONDS:
         raise WebhookRefusedError("the signature is too old, or of the future")
     signed = b".".join((message_id.encode(errors="backslashreplace"), timestamp.encode(), request.body))
-    expected = [hmac.digest(key, signed, hashlib.sha256) for key in _standard_keys(secret)]
+    expected = [hmac.digest(key, signed, hashlib.sha256) for key in standard_keys(secret)]
     matches = [
         hmac.compare_digest(_unbase64(value) or b"", digest)
         for version, _, value in (signature.partition(",") for signature in signatures[:20])
@@ -125,7 +125,7 @@ def _check_standard(request: WebhookRequest, secret: str, now: float) -> None:
         raise WebhookRefusedError("the signature is wrong")
 
 
-def _standard_keys(secret: str) -> list[bytes]:
+def standard_keys(secret: str) -> list[bytes]:
     """Several secrets, separated by spaces or commas, are valid at once while one replaces the other."""
     keys = []
     for part in secret.replace(",", " ").split():

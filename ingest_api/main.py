@@ -32,7 +32,7 @@ from ingest_api.landing import GroupCommit
 from ingest_api.metrics import Metrics
 from ingest_api.problems import ProblemError
 from ingest_api.projects import ProjectDirectory
-from ingest_api.routes import health, sync
+from ingest_api.routes import health, sync, transactions
 from ingest_api.routes.webhooks import WebhookEndpoint, webhook_routes
 from ingest_api.services import Services
 from sync.logging_setup import configure_logging
@@ -57,6 +57,7 @@ def create_app(environment: Environment) -> FastAPI:
     app.router.routes[:0] = webhook_routes(endpoints)  # first: the hot path
     app.include_router(health.router)
     app.include_router(sync.router)
+    app.include_router(transactions.router)
     openapi.describe(app)
     return app
 
@@ -86,7 +87,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         metrics=metrics,
     )
     projects = ProjectDirectory(load, keyring)
-    services = Services(metrics, group_commit, projects, connections, head)
+    services = Services(metrics, group_commit, projects, connections, keyring, head)
     for endpoint in app.state.endpoints:
         endpoint.bind(services)
     app.state.services = services

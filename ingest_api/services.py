@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from database.encryption import Keyring
 from ingest_api.connections import Connections
 from ingest_api.landing import GroupCommit
 from ingest_api.metrics import Metrics
@@ -19,6 +20,7 @@ class Services:
     projects: ProjectDirectory
     connections: Connections
     """For everything but landing, which has connections of its own."""
+    keyring: Keyring
     head: str
     """The migration that this code needs."""
     bodies: BodyReader = field(default_factory=BodyReader)

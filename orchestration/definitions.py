@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from orchestration.defs import health, marts, normalise, pull, requests
+from orchestration.defs import health, marts, normalise, pull, reconcile, requests
 from orchestration.resources import CrmElt
 
 
@@ -14,6 +14,7 @@ def defs() -> dg.Definitions:
         pull.definitions(),
         normalise.definitions(),
         requests.definitions(),
+        reconcile.definitions(),
         marts.definitions(),
         health.definitions(),
         # One process for a run: on two cores a process for each step costs more than it wins.

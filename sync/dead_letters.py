@@ -10,9 +10,9 @@ from typing import Any
 from connectors import registry
 from database.connection import Pool
 from database.encryption import Keyring
-from database.repositories import dead_letters
+from database.repositories import dead_letters, feed
 from database.repositories import requests as request_rows
-from sync import failed_records, requests
+from sync import deliveries, failed_records, requests
 from sync.normalise import drain
 from sync.projects import Lookup
 
@@ -50,7 +50,7 @@ async def retry(
     project_id: str | None = None,
     lookup: Lookup = registry.get,
 ) -> RetryResult:
-    """Apply inbound letters again, these or all open ones: raw rows are mapped anew, requests are sent anew."""
+    """Try letters again, these or all open ones: raw rows are mapped anew, requests and deliveries are sent anew."""
     async with pool.connection() as connection, connection.transaction():
         letters = await dead_letters.select_open(connection, ids=ids, project_id=project_id)
         projects = sorted({letter.project_id for letter in letters})
@@ -62,6 +62,11 @@ async def retry(
             for letter in letters
             if letter.source == "request"
         ]
+    sent_again = [letter for letter in letters if letter.source == deliveries.SOURCE and letter.raw_id is not None]
+    if sent_again:
+        async with pool.connection() as connection:
+            await feed.send_again(connection, [letter.raw_id for letter in sent_again if letter.raw_id is not None])
+        await deliveries.send_due(pool, keyring)
     for project in projects:
         await drain(pool, project, wait=True, lookup=lookup)
     for request_id in request_ids:

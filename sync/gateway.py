@@ -33,6 +33,7 @@ class ProjectAccount(Account):
     is_limit_per_address: bool = False
     retry_attempts: int = 3
     max_concurrent: int = 10
+    is_medical: bool = False
 
 
 async def open_account(
@@ -71,6 +72,7 @@ async def open_account(
         is_limit_per_address=capabilities.is_limit_per_address,
         retry_attempts=int(pull["retry_attempts"]),
         max_concurrent=int(pull["max_concurrent_requests"]),
+        is_medical=capabilities.is_medical,
     )
 
 
@@ -84,6 +86,8 @@ def open_session(pool: Pool, account: ProjectAccount) -> HttpSession:
         retry_attempts=account.retry_attempts,
         max_concurrent=account.max_concurrent,
         secrets=tuple(account.credentials.values()),
+        is_confidential=account.is_medical,
+        ca_file=account.options.get("ca_file"),
     )
 
 

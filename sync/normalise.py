@@ -20,19 +20,23 @@ from connectors.errors import ConfigError, ConnectorError, ErrorWord, SkipRowErr
 from connectors.protocol import Connector
 from connectors.records import Batch
 from database.connection import Connection, Pool
-from database.repositories import core, dead_letters, locks, queue, raw, requests, transactions
+from database.repositories import core, dead_letters, locks, logs, queue, raw, requests, transactions
 from database.repositories.dead_letters import Letter
 from database.repositories.raw import RawRow
 from sync import projects
 from sync.failed_records import open_letters
 from sync.folding import Changes, Known, Mapped, fold
 from sync.projects import Lookup, Project
+from sync.tracebacks import frames
 from sync.validation import check
 
 BATCH_ROWS = 2000
 """Raw rows per transaction."""
 PORTION_CHARACTERS = 8_000_000
 """Text that is held at once; a portion of a batch is written before the next one is read."""
+LOGGED_FAILURES = 20
+"""Failures of a portion that are in the integration log one by one."""
+LOGGED_CHARACTERS = 4000
 _RECORD_ERRORS = ("21", "22", "23", "54")
 """Classes of SQLSTATE that a record's own content causes: cardinality, data, constraint, size."""
 
@@ -168,7 +172,8 @@ class Writer:
                 continue
             except Exception as error:  # noqa: BLE001 - a connector's bug must not hold up the other rows
                 _log.exception("mapping_failed", project_id=self._project_id, source=row.source, raw_id=row.raw_id)
-                letters.append(_letter(row, "skip_row", f"Mapping failed: {_describe(error)}"))
+                letter = _letter(row, "skip_row", f"Mapping failed: {_describe(error)}")
+                letters.append(replace(letter, frames=frames(error)))
                 continue
             letters += [
                 _letter(row, "skip_row", problem.reason, stream=problem.stream, crm_id=problem.crm_id)
@@ -180,6 +185,7 @@ class Writer:
         await self._write(mapped, result, letters)
         if letters:
             await open_letters(self._connection, self._project_id, letters, also_discarded=not self._is_replay)
+            await self._log(letters)
         failed = {(letter.source, letter.raw_id) for letter in letters}
         result.failed = len(failed)
         await dead_letters.resolve_applied(
@@ -192,6 +198,22 @@ class Writer:
             ],
         )
         return result
+
+    async def _log(self, letters: Sequence[Letter]) -> None:
+        """The first failures of a batch, each with what failed (masked) and where; all are among the dead letters."""
+        connector = self._project.connector if isinstance(self._project, Project) else None
+        entries = []
+        for letter in letters[:LOGGED_FAILURES]:
+            what = " ".join(part for part in (letter.stream or letter.source, letter.crm_id) if part)
+            details: dict[str, object] = {"source": letter.source, "raw_id": letter.raw_id}
+            if connector is not None and letter.payload is not None:
+                details["payload"] = connector.mask_payload(letter.payload)[:LOGGED_CHARACTERS].replace("\x00", "")
+            if letter.frames:
+                details["traceback"] = letter.frames
+            entries.append((f"{what}: {letter.reason}", letter.error_word, details))
+        if left := len(letters) - len(entries):
+            entries.append((f"{left} more records could not be applied: see the dead letters.", "skip_row", {}))
+        await logs.write_many(self._connection, self._project_id, "error", entries)
 
     async def finish(self) -> None:
         """The last write of the caller's transaction: what it changed joins the feed of transactions."""

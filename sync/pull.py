@@ -27,6 +27,7 @@ from sync.gateway import ProjectAccount, open_account, open_session
 from sync.normalise import DrainResult, drain
 from sync.projects import Lookup, Project
 from sync.settings.rows import SYNC_DEFAULTS
+from sync.tracebacks import frames
 
 FLUSH_RECORDS = 1000
 FLUSH_CHARACTERS = 8_000_000
@@ -206,14 +207,14 @@ class _Job:
                 await self._pull(http, stream, result)
             except ConnectorError as error:
                 result.state, result.error_word, result.error_message = "failed", error.word, error.message
-                await self._finish(result)
+                await self._finish(result, error)
                 raise
             except psycopg.Error:
                 raise  # nothing can be written now; the run is found abandoned later
             except Exception as error:
                 result.state, result.error_word = "failed", "permanent"
                 result.error_message = f"Unexpected error: {type(error).__name__}"
-                await self._finish(result)
+                await self._finish(result, error)
                 raise
             await self._finish(result)
 
@@ -287,7 +288,7 @@ class _Job:
         if self.progress is not None:
             self.progress(PullProgress(stream.name, after.seen, total))
 
-    async def _finish(self, result: StreamResult) -> None:
+    async def _finish(self, result: StreamResult, error: Exception | None = None) -> None:
         counts, word = result.counts, result.error_word
         assert result.run_id is not None
         message = f"Pulled {result.stream}: {counts.seen} seen, {counts.new} new, {counts.changed} changed."
@@ -309,7 +310,12 @@ class _Job:
                 message,
                 run_id=result.run_id,
                 error_word=word,
-                details={"pages": counts.pages, "unchanged": counts.unchanged, "failed": counts.failed},
+                details={
+                    "pages": counts.pages,
+                    "unchanged": counts.unchanged,
+                    "failed": counts.failed,
+                    **({} if error is None else {"traceback": frames(error)}),
+                },
             )
         _log.info(
             "pulled" if word is None else "pull_failed",
@@ -414,9 +420,14 @@ def _choose(project: Project, names: Sequence[str] | None, window: Window | None
             raise ConfigError(f"{crm} cannot pull {lacking[0]!r} for a period: pull it whole.")
         chosen = [stream for stream in capabilities.streams if stream.name in names]
     else:
-        enabled = {**SYNC_DEFAULTS, **project.row.sync}
-        off = {stream for key, streams in SWITCHED.items() if not enabled.get(key) for stream in streams}
-        chosen = [stream for stream in capabilities.streams if stream.name not in off]
+        chosen = enabled_streams(project)
         if window is not None:
             chosen = [stream for stream in chosen if stream.has_windows]
     return sorted(chosen, key=lambda stream: not stream.is_dictionary)
+
+
+def enabled_streams(project: Project) -> list[Stream]:
+    """The streams that the project's settings do not switch off."""
+    enabled = {**SYNC_DEFAULTS, **project.row.sync}
+    off = {stream for key, streams in SWITCHED.items() if not enabled.get(key) for stream in streams}
+    return [stream for stream in project.capabilities.streams if stream.name not in off]

@@ -23,6 +23,7 @@ from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
 from database.repositories import heartbeats, queue
 from database.repositories import requests as request_rows
+from sync.deliveries import send_due
 from sync.failed_records import retry_due
 from sync.live import fold_waiting
 from sync.normalise import drain
@@ -92,6 +93,7 @@ class _Relay:
     raw_wake: asyncio.Event = field(default_factory=asyncio.Event)
     request_wake: asyncio.Event = field(default_factory=asyncio.Event)
     fold_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    delivery_wake: asyncio.Event = field(default_factory=asyncio.Event)
     draining: set[str] = field(default_factory=set)
     failures: Counter[str] = field(default_factory=Counter)
     running: Counter[str] = field(default_factory=Counter)
@@ -114,6 +116,7 @@ class _Relay:
                 tasks.create_task(self._request_loop(pool))
                 tasks.create_task(self._fold_loop(pool))
                 tasks.create_task(self._retry_loop(pool))
+                tasks.create_task(self._delivery_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
             async with pool.connection() as connection:
                 await heartbeats.stop(connection, "relay", self.instance)
@@ -150,6 +153,7 @@ class _Relay:
         self.raw_wake.set()
         self.request_wake.set()
         self.fold_wake.set()
+        self.delivery_wake.set()
 
     async def _drain_loop(self, pool: Pool) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -172,6 +176,7 @@ class _Relay:
             self.events += result.events
             self.failures.pop(project_id, None)
             self.fold_wake.set()
+            self.delivery_wake.set()
             if result.busy:
                 pause = BUSY_SECONDS
         except psycopg.OperationalError as error:
@@ -255,6 +260,12 @@ class _Relay:
                 self.request_wake.set()
 
         return asyncio.create_task(work())
+
+    async def _delivery_loop(self, pool: Pool) -> None:
+        """Sales that changed go out to subscriptions: the wake-ups are of our own drains, and of polling."""
+        while await self._woken(self.delivery_wake):
+            while not self.stop.is_set() and await send_due(pool, self.keyring):
+                continue
 
     async def _retry_loop(self, pool: Pool) -> None:
         """Failed records whose time has come join the queue, which wakes the drains."""

@@ -326,7 +326,9 @@ async def _note_failure(
 async def _is_known(connection: Connection, project_id: str, stream: str, crm_id: str) -> bool:
     if stream == "orders":
         return await core.order_summary(connection, project_id, crm_id) is not None
-    return stream == "customers" and await core.knows_customer(connection, project_id, crm_id)
+    if stream == "customers":
+        return await core.knows_customer(connection, project_id, crm_id)
+    return await raw.is_landed(connection, project_id, stream, crm_id)
 
 
 async def _land(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -34,8 +34,8 @@ class KeyCrm:
         streams=(
             Stream("statuses", is_dictionary=True),
             Stream("sources", is_dictionary=True),
-            Stream("orders", is_incremental=True, has_windows=True, can_read_one=True),
-            Stream("customers", is_incremental=True, has_windows=True, can_read_one=True),
+            Stream("orders", is_incremental=True, has_windows=True, can_read_one=True, can_list_ids=True),
+            Stream("customers", is_incremental=True, has_windows=True, can_read_one=True, can_list_ids=True),
             Stream("products", can_read_one=True),
             Stream("offers", can_read_one=True),
             Stream("stocks", can_read_one=True),
@@ -51,6 +51,9 @@ class KeyCrm:
         self, http: HttpSession, account: Account, stream: str, cursor: Cursor | None, window: Window | None = None
     ) -> AsyncIterator[Page]:
         return client.pull(http, account, stream, cursor, window)
+
+    def list_ids(self, http: HttpSession, account: Account, stream: str) -> AsyncIterator[Sequence[str]]:
+        return client.list_ids(http, account, stream)
 
     async def read(self, http: HttpSession, account: Account, stream: str, crm_id: str) -> RawRecord:
         return await client.read(http, account, stream, crm_id)

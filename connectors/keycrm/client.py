@@ -70,6 +70,23 @@ async def pull(
         yield Page(read.records, None, read.total, read.problems)
 
 
+async def list_ids(http: HttpSession, account: Account, stream: str) -> AsyncIterator[list[str]]:
+    """Ids of what a pull would bring, without what belongs to each: deletions are seen in no other way."""
+    resource = RESOURCES[stream]
+    listing = Listing(
+        stream=stream,
+        path=resource.path,
+        params=_fixed_params(account, stream, resource, has_include=False),
+        headers=_headers(account),
+        limit=MOST_PER_PAGE,
+        is_ascending=resource.is_sorted,
+    )
+    if account.since is not None and resource.changed is not None:
+        listing.params[f"filter[{resource.changed}]"] = f"{_floor(account.since)},{FAR_FUTURE}"
+    async for page in read_pages(http, listing):
+        yield [record.crm_id for record in page.records]
+
+
 async def read(http: HttpSession, account: Account, stream: str, crm_id: str) -> RawRecord:
     """One object, whole. Raises NotFoundError."""
     resource = RESOURCES[stream]
@@ -154,9 +171,11 @@ def _read_cursor(cursor: Cursor | None, scope: str) -> tuple[datetime | None, da
         return None, None, None
 
 
-def _fixed_params(account: Account, stream: str, resource: Resource, *, is_single: bool = False) -> dict[str, object]:
+def _fixed_params(
+    account: Account, stream: str, resource: Resource, *, is_single: bool = False, has_include: bool = True
+) -> dict[str, object]:
     params: dict[str, object] = {}
-    if resource.include is not None:
+    if resource.include is not None and has_include:
         params["include"] = resource.include
     if not is_single:
         if resource.is_sorted:

@@ -74,7 +74,7 @@ async def pull(
     company, listing = company_of(account), _listing(http, account, stream)
     zone = await company_zone(http, account)
     if window is not None and RESOURCES[stream].has_windows:
-        listing.params |= _days(window, zone)
+        listing.params.update(_days(window, zone))
         async for read in read_pages(stream, listing.ask, Position(listing.limit), _outside(window, zone)):
             yield Page(read.records, None, None, read.problems)
         return

@@ -98,7 +98,13 @@ async def key_ids_in_use(connection: Connection) -> set[str]:
     """Ids of the keys that stored credentials need. Until the caller's transaction ends no credential is written,
     so that keys outside the set can be dropped in it."""
     await connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [_ROTATION_LOCK])
-    cursor = await connection.execute("select key_id from config.credentials union select key_id from sync.tokens")
+    cursor = await connection.execute(
+        """
+        select key_id from config.credentials
+        union select key_id from sync.tokens
+        union select key_id from config.subscriptions
+        """
+    )
     return {row["key_id"] for row in await cursor.fetchall()}
 
 

@@ -26,6 +26,8 @@ class Letter:
     stream: str | None = None
     crm_id: str | None = None
     payload: str | None = None
+    frames: Sequence[str] = ()
+    """Where the connector failed, if it did; for the log, not stored here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,39 @@ async def resolve_applied(
     return cursor.rowcount
 
 
+async def open_outbound(connection: Connection, project_id: str, letter: Letter) -> None:
+    """Open a letter for something that could not be sent; one that is open for it gets the newer reason."""
+    await connection.execute(
+        """
+        insert into sync.dead_letters as stored (
+            project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload, state
+        )
+        values (%s, 'outbound', %s, %s, %s, %s, %s, %s, %s, 'permanently_failed')
+        on conflict (project_id, direction, source, coalesce(raw_id, 0), coalesce(stream, ''), coalesce(crm_id, ''))
+            where state in ('open', 'permanently_failed')
+        do update set error_word = excluded.error_word, reason = excluded.reason, payload = excluded.payload,
+            attempts = stored.attempts + 1, last_failed_at = clock_timestamp()
+        """,
+        [
+            project_id, letter.source, letter.raw_id, letter.stream, letter.crm_id, letter.error_word, letter.reason,
+            letter.payload,
+        ],
+    )  # fmt: skip
+
+
+async def resolve_delivery(connection: Connection, project_id: str, delivery_id: int) -> None:
+    """Close the letter of a delivery that was taken at last."""
+    await connection.execute(
+        """
+        update sync.dead_letters
+        set state = 'resolved', closed_at = clock_timestamp(), closed_by = 'sent'
+        where project_id = %s and direction = 'outbound' and source = 'subscription' and raw_id = %s
+            and state in ('open', 'permanently_failed')
+        """,
+        [project_id, delivery_id],
+    )
+
+
 async def claim_due(connection: Connection, limit: int = 1000) -> list[OpenLetter]:
     """Letters whose time to be tried again has come, taken in the caller's transaction: they must be queued in it."""
     cursor = await connection.execute(
@@ -201,12 +236,12 @@ async def list_letters(
 
 
 async def select_open(connection: Connection, *, ids: Sequence[int] | None, project_id: str | None) -> list[OpenLetter]:
-    """Open inbound letters, by id or all of them."""
+    """Open letters that can be tried again, by id or all of them."""
     cursor = await connection.execute(
         """
         select dead_letter_id, project_id, source, raw_id, stream, crm_id
         from sync.dead_letters
-        where state in ('open', 'permanently_failed') and direction = 'inbound'
+        where state in ('open', 'permanently_failed')
             and (%(ids)s::bigint[] is null or dead_letter_id = any(%(ids)s))
             and (%(project)s::text is null or project_id = %(project)s)
         order by dead_letter_id

@@ -101,6 +101,28 @@ async def cycle_times(connection: Connection) -> Rows:
     )
 
 
+async def sales(connection: Connection) -> Rows:
+    """Sales of each project and currency, with their sum; those that were undone are counted apart."""
+    return await _rows(
+        connection,
+        """
+        select
+            project_id,
+            crm,
+            currency,
+            count(*) filter (where state = 'active') as sales,
+            coalesce(sum(amount) filter (where state = 'active'), 0) as amount,
+            count(*) filter (where state = 'reversed') as reversed,
+            min(occurred_at) as first_at,
+            max(occurred_at) as last_at,
+            bool_or(is_medical) as is_medical
+        from marts.fct_transactions
+        group by project_id, crm, currency
+        order by project_id, currency
+        """,
+    )
+
+
 async def integration_statistics(connection: Connection) -> Rows:
     """How each project's synchronisation fares."""
     return await _rows(

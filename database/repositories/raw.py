@@ -149,6 +149,16 @@ async def land_tombstone(
     )
 
 
+async def is_landed(connection: Connection, project_id: str, stream: str, crm_id: str) -> bool:
+    """Whether the object was landed, and no tombstone since."""
+    cursor = await connection.execute(
+        "select exists (select from sync.record_hashes where project_id = %s and stream = %s and crm_id = %s) as flag",
+        [project_id, stream, crm_id],
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row["flag"])
+
+
 async def read_entries(
     connection: Connection, project_id: str, entries: Sequence[Entry], *, max_rows: int, max_characters: int
 ) -> AsyncIterator[list[RawRow]]:

@@ -16,8 +16,8 @@ from fastapi import FastAPI
 class DemoCrm:
     """One simulated account."""
 
-    app: FastAPI
-    """Serves the vendor's API."""
+    app: FastAPI | None
+    """Serves the vendor's API; None: there is none."""
     api_path: str = ""
     """What follows the server's address in `base_url`."""
     variables: Mapping[str, str] = field(default_factory=dict)

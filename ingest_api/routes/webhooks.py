@@ -122,7 +122,7 @@ async def _keep(services: Services, project: Project, request: WebhookRequest) -
         text,
     )
     if project.connector.capabilities.is_medical:  # nothing but what the connector let through
-        row = row._replace(headers=_NOTHING, query=_NOTHING)
+        row = row._replace(headers=_NOTHING, query=_NOTHING, content_type="")
     try:
         return await services.landing.submit(row, len(encoded))
     except RowRefusedError as error:
@@ -149,14 +149,15 @@ async def _reject(
     services: Services, project: Project, request: WebhookRequest, headers: str, query: str, reason: str
 ) -> None:
     body = request.body if request.body or request.method != "GET" else query.encode()
+    content_type = request.headers.get("content-type", "")
     if project.connector.capabilities.is_medical:
-        reason = f"{reason} Its {len(body)} bytes are health data and were not kept."
-        body, headers = b"", _NOTHING
+        reason = f"{reason.removesuffix('.')}. Its {len(body)} bytes are health data and were not kept."
+        body, headers, content_type = b"", _NOTHING, ""
     row = RejectedRow(
         project.project_id,
         project.crm,
         reason.replace("\0", "\ufffd").encode("utf-8", "replace").decode()[:_REASON_LENGTH],
-        request.headers.get("content-type", ""),
+        content_type,
         headers,
         requests.address(request.remote_address),
         body,

@@ -14,6 +14,7 @@ from database.encryption import EncryptionError, Keyring
 from database.repositories import audit, credentials, settings
 from database.repositories.credentials import WEBHOOK_SECRET
 from database.repositories.settings import ProjectRow
+from sync.settings import subscribing
 from sync.settings.changes import Change, compare, objects
 from sync.settings.models import SCHEMES_WITH_SECRET, Project, Webhook
 from sync.settings.problems import Problem, SettingsError
@@ -74,6 +75,8 @@ async def apply_settings(
         stored = [await _load(connection, keyring, draft) for draft in reading.drafts]
         for draft, state in zip(reading.drafts, stored, strict=True):
             problems += await _check_against_stored(connection, draft, state, capabilities)
+        named = {draft.values["id"] for draft in reading.drafts if "id" in draft.values}
+        problems += await subscribing.check(connection, reading.subscriptions, named)
         if problems:
             raise SettingsError(problems)
         changes: list[Change] = []
@@ -81,18 +84,19 @@ async def apply_settings(
         projects = [draft.project for draft in reading.drafts if draft.project is not None]
         for project, state in zip(projects, stored, strict=True):
             found = await _apply_project(connection, keyring, project, state, capabilities[project.crm])
-            for change in found:
-                await audit.record(
-                    connection,
-                    actor=actor,
-                    action=change.action,
-                    project_id=change.project_id,
-                    object=change.object,
-                    before=change.before,
-                    after=change.after,
-                )
             changes += found
             notes += _notes(project, state.row)
+        changes += await subscribing.apply(connection, keyring, [item for _, item in reading.subscriptions])
+        for change in changes:
+            await audit.record(
+                connection,
+                actor=actor,
+                action=change.action,
+                project_id=None if change.object.startswith(subscribing.OBJECT) else change.project_id,
+                object=change.object,
+                before=change.before,
+                after=change.after,
+            )
     return ApplyResult(tuple(project.id for project in projects), tuple(changes), tuple(notes), dry_run)
 
 
@@ -126,6 +130,17 @@ async def _check_against_stored(
         if missing:
             names = listing([f"`{name}`" for name in missing])
             problems.append(Problem(draft.where("credentials"), f"{crm} needs {names}"))
+    if crm in known and state.row is not None and given:
+        changed = [
+            name
+            for name in known[crm].mapping_secrets
+            if state.secrets.get(name) and given.get(name) not in (None, state.secrets[name])
+        ]
+        if changed and await settings.has_landed(connection, state.row.project_id):
+            reason = (
+                "what is stored is named by the one before: put that back, or give the account a project of its own"
+            )
+            problems += [Problem(draft.where("credentials", name), reason) for name in changed]
     if isinstance(webhook, Webhook) and "webhook" in draft.given:
         has_secret = webhook.secret is not None or WEBHOOK_SECRET in state.secrets
         if webhook.auth in SCHEMES_WITH_SECRET and not has_secret:

@@ -35,6 +35,7 @@ from sync.settings.problems import refusal
 VMS_STATUSES = ("PENDING", "CONFIRMED", "PROCESSING", "SHIPPED", "DELIVERED", "CANCELLED", "REFUNDED")
 POLICIES = ("newest", "vms", "crm", "manual")
 SCHEMES_WITH_SECRET = ("token", "hmac", "bearer", "standard")
+LEAST_SECRET = 24
 NORMAL, URGENT = "normal", "urgent"
 """Names of the two SLA grids that every project has."""
 
@@ -178,6 +179,27 @@ class WorkingHours(Section):
     """None: open day and night."""
     groups: dict[GroupId, Week] = {}
     exceptions: list[CalendarException] = []
+
+
+class Subscription(Section):
+    """Somebody downstream who reads the feed of sales, and is sent it if there is an address."""
+
+    id: ProjectId
+    url: BaseUrl | None = None
+    """None: nothing is sent, it asks."""
+    secret: Secret | None = Field(default=None, repr=False)
+    """Signs what is sent and opens the feed. None: the stored one stays. Several, separated by spaces, are valid at
+    once."""
+    projects: list[ProjectId] | None = None
+    """None: all of them."""
+    medical: Flag = False
+    """Health data too."""
+
+    @model_validator(mode="after")
+    def _has_a_long_secret(self) -> Self:
+        if self.secret is not None and any(len(part) < LEAST_SECRET for part in self.secret.split()):
+            raise refusal(f"secret: give at least {LEAST_SECRET} characters")
+        return self
 
 
 class Project(Section):

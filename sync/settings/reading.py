@@ -22,6 +22,7 @@ from sync.settings.models import (
     Sla,
     Status,
     StatusGroup,
+    Subscription,
     Urgent,
     WorkingHours,
 )
@@ -57,6 +58,8 @@ class Draft:
 @dataclass(slots=True)
 class Reading:
     drafts: list[Draft] = field(default_factory=list)
+    subscriptions: list[tuple[FilePath, Subscription]] = field(default_factory=list)
+    """Those of the file that are right."""
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -67,16 +70,17 @@ def read(text: str, *, source: str, environ: Mapping[str, str], known: Mapping[s
     """
     tree, problems = strict_yaml.load(text, source)
     reading = Reading(problems=problems)
-    if not isinstance(tree, dict) or not isinstance(tree.get("projects"), list) or not tree["projects"]:
+    if not isinstance(tree, dict) or not _has_one(tree):
         if not problems:
             reading.problems.append(Problem("projects" if isinstance(tree, dict) else source, _EXPECTED))
         return reading
-    reading.problems += [Problem(format_path((key,)), unknown_key(["projects"])) for key in tree if key != "projects"]
-    substituted = variables.substitute({"projects": tree["projects"]}, environ)
+    reading.problems += [Problem(format_path((key,)), unknown_key(_PARTS)) for key in tree if key not in _PARTS]
+    substituted = variables.substitute({name: tree.get(name) or [] for name in _PARTS}, environ)
     reader = _Reader(substituted, known)
     for index, raw in enumerate(substituted.tree["projects"]):
         reading.drafts.append(reader.project(("projects", index), raw))
     reader.check_project_ids(reading.drafts)
+    reading.subscriptions = reader.subscriptions(substituted.tree["subscriptions"])
     reading.problems += substituted.problems + reader.problems
     return reading
 
@@ -89,6 +93,13 @@ def parse(text: str, *, source: str, environ: Mapping[str, str], known: Mapping[
     return [cast(Project, draft.project) for draft in reading.drafts]
 
 
+def _has_one(tree: dict[str, Any]) -> bool:
+    """Whether there is a list of projects or of subscriptions, and nothing else in their places."""
+    lists = [tree[name] for name in _PARTS if tree.get(name) is not None]
+    return any(lists) and all(isinstance(one, list) for one in lists)
+
+
+_PARTS = ("projects", "subscriptions")
 _EXPECTED = "expected `projects:` with a list of projects, each with id, name, crm, timezone and credentials"
 
 
@@ -145,6 +156,12 @@ class _Reader:
             lambda project_id: f"project {project_id}",
             suffix="id",
         )
+
+    def subscriptions(self, raw: Any) -> list[tuple[FilePath, Subscription]]:
+        path: FilePath = ("subscriptions",)
+        items = self._items(Subscription, raw, path)
+        self._unique([(where, item.id) for where, item in items], lambda name: f"subscription {name}", suffix="id")
+        return items
 
     def _section(self, draft: Draft, name: str, value: Any) -> None:
         annotation = _annotations()[name]
@@ -214,6 +231,9 @@ class _Reader:
             elif name not in names:
                 expected = f"expected {listing(names, 'or')}" if names else "it takes none"
                 self._add((*draft.path, "credentials", name), f"{crm} has no such credential; {expected}")
+        if capabilities.check_credentials is not None:
+            for name, message in capabilities.check_credentials(draft.values.get("credentials", {})):
+                self._add((*draft.path, "credentials", name), message)
 
     def _check_options(self, draft: Draft, crm: str, capabilities: Capabilities, raw: Any) -> None:
         path = (*draft.path, "options")

@@ -52,9 +52,9 @@ from connectors.records import (
 STREAMS = (
     Stream("statuses", is_dictionary=True),
     Stream("sources", is_dictionary=True),
-    Stream("orders", is_incremental=True, has_windows=True, can_read_one=True),
+    Stream("orders", is_incremental=True, has_windows=True, can_read_one=True, can_list_ids=True),
     Stream("customers", is_incremental=True, can_read_one=True),
-    Stream("stocks"),
+    Stream("stocks", can_list_ids=True),
 )
 
 
@@ -71,6 +71,8 @@ class ToyCrm:
     reads: list[tuple[str, str]] = field(default_factory=list)
     since: list[datetime | None] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unlisted: set[str] = field(default_factory=set)
+    """Ids that a list of all leaves out, as one that was cut short."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -101,6 +103,9 @@ class ToyCrm:
             if stream in ("orders", "customers") and part:
                 after = {"after": [part[-1]["updated_at"], str(part[-1]["id"])]}
             yield Page([record(stream, row) for row in part], None if window else after, len(rows), self.problems)
+
+    async def list_ids(self, http: HttpSession, account: Account, stream: str) -> AsyncIterator[list[str]]:
+        yield [crm_id for crm_id in self.records.get(stream, {}) if crm_id not in self.unlisted]
 
     async def read(self, http: HttpSession, account: Account, stream: str, crm_id: str) -> RawRecord:
         self.reads.append((stream, crm_id))

@@ -104,7 +104,7 @@ def reasons(batch: Batch) -> list[str]:
 def test_the_connector_satisfies_the_protocol() -> None:
     assert isinstance(KEYCRM, Connector)
     assert KEYCRM.crm == "keycrm"
-    assert registry.names() == ("keycrm",)
+    assert "keycrm" in registry.names()
     with pytest.raises(KeyError):
         registry.get("unknown")
 

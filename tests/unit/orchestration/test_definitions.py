@@ -77,21 +77,30 @@ def test_loading_connects_to_nothing_starts_nothing_and_gives_the_known_names(en
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(result.stdout.splitlines()[-1])
     sys.stdout.write(f"definitions loaded in {found.pop('seconds'):.1f} s (budget: 10 s)\n")
+    streams = {crm: registry.get(crm).capabilities.streams for crm in registry.names()}
+    daily = [crm for crm, known in streams.items() if any(stream.has_windows for stream in known)]
+    whole = [crm for crm, known in streams.items() if any(not stream.has_windows for stream in known)]
+    assert "keycrm" in daily
+    assert "keycrm" in whole
     assert found == {
-        "jobs": [
-            "__ASSET_JOB",
-            "build_marts",
-            "health",
-            "keycrm_pull",
-            "keycrm_pull_whole",
-            "normalise",
-            "sync_requests",
-        ],
+        "jobs": sorted(
+            [
+                "__ASSET_JOB",
+                "build_marts",
+                "health",
+                "normalise",
+                "reconcile",
+                "sync_requests",
+                *(f"{crm}_pull" for crm in daily),
+                *(f"{crm}_pull_whole" for crm in whole),
+            ]
+        ),
         "schedules": {
             "health": "*/30 * * * *",
-            "keycrm_dictionaries": "*/5 * * * *",
-            "keycrm_new": "*/5 * * * *",
             "nightly_build": "40 1 * * *",
+            "nightly_reconcile": "20 0 * * *",
+            **{f"{crm}_dictionaries": "*/5 * * * *" for crm in whole},
+            **{f"{crm}_new": "*/5 * * * *" for crm in daily},
         },
         "sensors": ["active_projects", "marts_follow_core", "raw_backlog", "sync_requests_due"],
         "stopped": [],

@@ -105,7 +105,7 @@ settings: {}
     assert sorted(str(caught.value).splitlines()) == sorted(
         [
             'settings.yaml:11: key "id" is given twice, first on line 10',
-            "settings: unknown key; expected projects",
+            "settings: unknown key; expected projects or subscriptions",
             "projects[0].credentials.api_key: environment variable NOT_SET is not set",
             "projects[0].credentials.apikey: keycrm has no such credential; expected api_key",
             'projects[0].timezone: expected an IANA time zone such as Europe/Kyiv, got "Mars/Olympus"',

@@ -1,5 +1,5 @@
 {{ config(materialized='view') }}
--- How each project's synchronisation fares at the instant of reading. A replay reads no CRM and is no synchronisation;
+-- How each project's synchronisation fares at the instant of reading. A replay and a nightly comparison are no synchronisation;
 -- a run that was abandoned (its process died) has failed.
 with runs as (
     select
@@ -8,7 +8,7 @@ with runs as (
         run_state in ('failed', 'abandoned') as is_failure,
         started_at >= {{ current_instant() }} - interval '30 days' as is_recent
     from {{ ref('stg_sync__runs') }}
-    where run_kind <> 'replay'
+    where run_kind not in ('replay', 'reconcile')
 ),
 
 last_successes as (
