@@ -283,9 +283,15 @@ def _page(
         raise ApiError(404, NOT_FOUND_SAID)
     page, count = whole(params, "page", 1) or 1, whole(params, size, usual) or usual
     count = min(count, most, state.most_per_page or count)
-    rest = tuple(sorted((name, value) for name, value in params.items() if name not in ("page", size)))
-    shown, _ = state.shifts.place((request.url.path, rest), page, request.scope.get("fault") == "duplicate_page")
-    return list(found[(shown - 1) * count : shown * count])
+    start = (page - 1) * count
+    key = request.url.path, *sorted((name, value) for name, value in params.items() if name not in ("page", size))
+    if page == 1:
+        state.repeated.pop(key, None)
+    elif request.scope.get("fault") == "duplicate_page":
+        # As when rows are put in before the reader's place: those before it come again, and all later ones are late.
+        state.repeated.setdefault(key, (start, min(start, count)))
+    place, again = state.repeated.get(key, (0, 0))
+    return [*found[:place], *found[place - again : place], *found[place:]][start : start + count]
 
 
 def _is_between(when: datetime, zone: ZoneInfo, first: date | None, last: date | None) -> bool:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.keycrm.simulator_faults import Faults, PageShifts, RequestLog, Throttle
+from connectors.keycrm.simulator_faults import Faults, RequestLog, Throttle
 from connectors.yclients.simulator_bodies import webhook_body
 from connectors.yclients.simulator_objects import JSON, Client, Line, Payment, Visit
 from connectors.yclients.simulator_webhooks import HookSender
@@ -50,7 +50,8 @@ class SimulatorState:
         self.hooks: JSON = {"urls": [], "active": 0}
         self.webhooks = HookSender(clock)
         self.faults = Faults(seed)
-        self.shifts = PageShifts()
+        self.repeated: dict[object, tuple[int, int]] = {}
+        """Lists in which `duplicate_page` has put rows a second time: (place, how many before it)."""
         self.requests = RequestLog()
         self.limits = (Throttle(per_second, 1.0), Throttle(per_minute, 60.0))
         self._last_id = 500
