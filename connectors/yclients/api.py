@@ -92,9 +92,7 @@ async def call_object(
     return value, raw
 
 
-async def call_rows(
-    http: HttpSession, account: Account, method: str, path: str, **settings: Any
-) -> list[msgspec.Raw]:
+async def call_rows(http: HttpSession, account: Account, method: str, path: str, **settings: Any) -> list[msgspec.Raw]:
     """An answer that is a list. Some lists say "Не найдено" where they are empty. Raises what `call` raises."""
     try:
         data = await call(http, account, method, path, **settings)
@@ -128,7 +126,9 @@ def _inspector() -> Inspect:
         said = _message(value)
         if status == 429 or (200 <= status < 300 and _is_failure(value) and _LIMIT_SAID.search(said)):
             wait = read_retry_after(headers)
-            return RetryError(said or "too many requests", status=429, retry_after=next(waits) if wait is None else wait)
+            return RetryError(
+                said or "too many requests", status=429, retry_after=next(waits) if wait is None else wait
+            )
         if status in (402, 403):
             return ConfigError(
                 f"YCLIENTS refuses ({status}{f', {said}' if said else ''}): the company's licence has ended, or the user "
@@ -154,7 +154,9 @@ def _of_failure(said: str) -> ConnectorError:
 
 
 def _is_failure(value: Any) -> bool:
-    success = value.success if isinstance(value, Envelope) else value.get("success") if isinstance(value, dict) else None
+    success = (
+        value.success if isinstance(value, Envelope) else value.get("success") if isinstance(value, dict) else None
+    )
     return success is not True and success != 1
 
 

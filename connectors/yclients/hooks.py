@@ -44,7 +44,9 @@ async def register(http: HttpSession, account: Account, url: str) -> str:
             )
     kept = "" if not others else f"; {len(others)} address{'es' if len(others) > 1 else ''} of other programs stay"
     woken = " and are switched on too" if others and not _is_on(current, "active") else ""
-    hint = "" if urlsplit(url).query else "; it carries no token: set webhook: {auth: token, secret: ...}, or use bearer"
+    hint = (
+        "" if urlsplit(url).query else "; it carries no token: set webhook: {auth: token, secret: ...}, or use bearer"
+    )
     return f"YCLIENTS sends records, clients and payments of company {company} to {ours}{kept}{woken}{hint}"
 
 

@@ -85,7 +85,14 @@ def staff(request: Request, staff_id: str = "") -> Response:
 @router.get("/company/{company}/services/{service_id}")
 def services(request: Request, service_id: str = "") -> Response:
     rows = [
-        {"id": one, "title": title, "category_id": 1, "price_min": number(price), "price_max": number(price), "staff": []}
+        {
+            "id": one,
+            "title": title,
+            "category_id": 1,
+            "price_min": number(price),
+            "price_max": number(price),
+            "staff": [],
+        }
         for one, (title, price) in _state(request).services.items()
         if not service_id or service_id == str(one)
     ]

@@ -15,6 +15,7 @@ from connectors.yclients.simulator_bodies import webhook_body
 from connectors.yclients.simulator_objects import JSON, Client, Line, Payment, Visit
 from connectors.yclients.simulator_webhooks import HookSender
 
+
 class SimulatorState:
     """One company. What is said of the vendor with doubts is an attribute that a test may switch."""
 

@@ -254,7 +254,9 @@ def test_a_client_becomes_a_whole_customer() -> None:
         )
     ]
     # Without an offset a time is of the company's zone.
-    [customer] = mapped({**row, "last_change_date": "2026-03-02 13:12:00", "birth_date": "0000-00-00"}, stream="customers").customers
+    [customer] = mapped(
+        {**row, "last_change_date": "2026-03-02 13:12:00", "birth_date": "0000-00-00"}, stream="customers"
+    ).customers
     assert (customer.source_updated_at, customer.birthday) == (CHANGED, None)  # fmt: skip
 
 

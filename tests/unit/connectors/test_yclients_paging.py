@@ -125,7 +125,9 @@ async def test_in_random_disorder_nothing_that_stays_is_lost() -> None:
         listed = ChangingList(numbered(160), clamp=chance.choice([22, 10_000]))
         stays = set(range(1, 161))
 
-        def disturb(_: int, listed: ChangingList = listed, stays: set[int] = stays, chance: random.Random = chance) -> None:
+        def disturb(
+            _: int, listed: ChangingList = listed, stays: set[int] = stays, chance: random.Random = chance
+        ) -> None:
             for _ in range(chance.randrange(4)):
                 act = chance.random()
                 if act < 0.4:

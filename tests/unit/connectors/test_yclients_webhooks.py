@@ -54,7 +54,9 @@ def test_a_record_that_is_unpaid_again_is_reversed_at_once() -> None:
     assert batch.reversals == [Reversal("YCLIENTS-501", datetime(2026, 3, 2, 10, 12, tzinfo=UTC))]
 
 
-@pytest.mark.parametrize("data", [None, [], {}, {"id": 501}, {"id": 501, "last_change_date": "2026-03-02T13:12:00+0300"}])
+@pytest.mark.parametrize(
+    "data", [None, [], {}, {"id": 501}, {"id": 501, "last_change_date": "2026-03-02T13:12:00+0300"}]
+)
 def test_a_deleted_record_is_reversed_whatever_comes_with_it(data: Any) -> None:
     batch = mapped(event("record", 501, "delete", data))
     assert batch.reversals == [Reversal("YCLIENTS-501")]
