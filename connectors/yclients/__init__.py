@@ -1,4 +1,4 @@
-"""YCLIENTS (and Altegio, the same product elsewhere), bookings of salons: records, payments and clients of a company."""
+"""YCLIENTS, and Altegio, the same product elsewhere: a company's bookings, payments and clients."""
 
 from __future__ import annotations
 

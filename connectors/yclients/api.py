@@ -131,8 +131,8 @@ def _inspector() -> Inspect:
             )
         if status in (402, 403):
             return ConfigError(
-                f"YCLIENTS refuses ({status}{f', {said}' if said else ''}): the company's licence has ended, or the user "
-                "of user_token lacks the right",
+                f"YCLIENTS refuses ({status}{f', {said}' if said else ''}): the company's licence has ended, or "
+                "the user of user_token lacks the right",
                 status=status,
             )
         if status == 404 and said:

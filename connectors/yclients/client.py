@@ -102,10 +102,7 @@ async def read(http: HttpSession, account: Account, stream: str, crm_id: str) ->
     """One object, whole. Raises NotFoundError."""
     if not re.fullmatch(r"[0-9]{1,18}", crm_id):
         raise NotFoundError(f"{stream}: an id of YCLIENTS is a whole number")
-    if stream == "places":
-        path = f"/company/{crm_id}/"
-    else:
-        path = RESOURCES[stream].one.format(company_of(account), crm_id)
+    path = f"/company/{crm_id}/" if stream == "places" else RESOURCES[stream].one.format(company_of(account), crm_id)
     row, raw = await call_object(http, account, "GET", path)
     if str(row.get("id")) != crm_id:
         raise RetryError(f"{stream}: YCLIENTS answers for {crm_id} with something else")
@@ -140,8 +137,8 @@ def zone_of(company: tuple[dict[str, Any], bytes], account: Account) -> tzinfo:
 
 
 def local_text(moment: datetime, zone: tzinfo) -> str:
-    """The lower end of a filter by change. It takes no offset, and which zone it is read in is told nowhere: the text is
-    that of the company's zone or of UTC, whichever is earlier, and so never too late."""
+    """The lower end of a filter by change. It takes no offset, and which zone it is read in is told nowhere: the text
+    is that of the company's zone or of UTC, whichever is earlier, and so never too late."""
     return min(moment.astimezone(other).strftime("%Y-%m-%dT%H:%M:%S") for other in (zone, UTC))
 
 
@@ -225,8 +222,8 @@ def _next_watermark(watermark: datetime | None, position: Position) -> datetime 
 
 
 def _read_cursor(cursor: Cursor | None, company: str) -> tuple[datetime | None, datetime | None, Position | None]:
-    """(watermark, lower end, position of a pull under way). A cursor that is none of ours, or of another company, is worth
-    nothing: everything is read again, which adds nothing twice."""
+    """(watermark, lower end, position of a pull under way). A cursor that is none of ours, or of another company, is
+    worth nothing: everything is read again, which adds nothing twice."""
     if cursor is None or cursor.get("company") != company:
         return None, None, None
     try:

@@ -15,7 +15,7 @@ NEEDED = ("record", "client", "finances_operation")
 
 
 async def register(http: HttpSession, account: Account, url: str) -> str:
-    """Add the address to those that are there already: a POST replaces them all, and switches the same events on for all.
+    """Add the address to those that are there: a POST replaces them all, and switches the same events on for all.
 
     Raises ConnectorError, PermanentError also where nothing can be added without taking away from other programs.
     """

@@ -6,7 +6,7 @@ A field of the wrong type becomes None and a `Problem` that names its path; a re
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from decimal import Decimal
 
 import msgspec

@@ -1,10 +1,10 @@
 """Reads a YCLIENTS list page by page and loses nothing while the account changes under it.
 
-Lists have no order that one could ask for, no snapshot, and totals that cannot be relied on. A row that moves from before
-our place to behind it, or vanishes, pulls the rows after it to the left, over the border of the page read last: they would
-never be seen. So each page begins before the place reached (with a `count` that does not divide it). A page counts only
-if it shows a row that was read already and is as it was: what follows that row in the list is on this page or behind it.
-Else reading goes back by a page. A row that has moved was edited, so it is not as it was and proves nothing.
+Lists have no order that one could ask for, no snapshot, and totals that cannot be relied on. A row that moves from
+before our place to behind it, or vanishes, pulls the rows after it to the left, over the border of the page read last:
+they would never be seen. So each page begins before the place reached (with a `count` that does not divide it). A page
+counts only if it shows a row that was read already and is as it was: what follows that row in the list is on this page
+or behind it. Else reading goes back by a page. A row that has moved was edited: it is not as it was and proves nothing.
 
 The vendor may give fewer rows than `count`; then smaller pages are asked for, and a short page alone is no end.
 """
@@ -95,8 +95,8 @@ class ReadPage:
 async def read_pages(
     stream: str, ask: Ask, position: Position, skip: Callable[[dict[str, Any]], bool] | None = None
 ) -> AsyncIterator[ReadPage]:
-    """All pages from the position on, which moves before each page is handed over. `skip` tells rows that were not asked
-    for. Raises ConnectorError."""
+    """All pages from the position on, which moves before each page is handed over. `skip` tells rows that were not
+    asked for. Raises ConnectorError."""
     same = backs = 0
     while True:
         page, count = next_page(position.offset, position.limit)
@@ -150,7 +150,7 @@ def next_page(offset: int, limit: int) -> tuple[int, int]:
 
 
 def to_record(stream: str, row: dict[str, Any], raw: bytes | None = None) -> RawRecord:
-    """The record of a decoded row, whose volatile fields are taken out. Raises KeyError or ValueError if it has no id."""
+    """The record of a decoded row, whose volatile fields are taken out. Raises KeyError, ValueError if it has no id."""
     found = row["id"]
     crm_id = str(found) if type(found) is int else found.strip() if type(found) is str else ""
     if not crm_id or len(crm_id) > ID_LENGTH:
@@ -188,7 +188,7 @@ def _read(
         try:
             row = decode_json(content)
             if type(row) is not dict:
-                raise ValueError("it is not an object")  # noqa: TRY301, TRY004 - told with the others below
+                raise ValueError("it is not an object")  # noqa: TRY301 - told with the others below
             is_skipped = skip is not None and skip(row)
             changed = _time(row.get("last_change_date"))
             record = to_record(stream, row, content)

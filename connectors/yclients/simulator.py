@@ -7,8 +7,8 @@
     state.pay(record.id)                     # queues the webhooks for the addresses in the company's settings
     state.faults.add("server_error", "/records", times=2)
 
-It behaves as the notes in README.md beside it say; what they leave open is a switch of `SimulatorState`. Several companies
-can live in one app; the limit of requests is one for all of them, since the vendor counts by IP address.
+It behaves as the notes in README.md beside it say; what they leave open is a switch of `SimulatorState`. Several
+companies can live in one app; the limit of requests is one for all of them, since the vendor counts by IP address.
 """
 
 from __future__ import annotations
@@ -109,9 +109,11 @@ class _Simulator(FastAPI):
         """The throttle's answer. It names no time to wait."""
         if state.limit_strikes > 0:
             state.limit_strikes -= 1
-        # Both count, whatever the other says.
-        elif all([limit.take()[0] for limit in self._first.limits]):
-            return None
+        else:
+            # Both count, whatever the other says.
+            passes = [limit.take()[0] for limit in self._first.limits]
+            if all(passes):
+                return None
         return refusal(ApiError(200 if state.limit_answers_200 else 429, LIMIT_SAID))
 
 

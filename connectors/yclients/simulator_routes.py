@@ -84,7 +84,7 @@ def staff(request: Request, staff_id: str = "") -> Response:
 @router.get("/company/{company}/services/")
 @router.get("/company/{company}/services/{service_id}")
 def services(request: Request, service_id: str = "") -> Response:
-    rows = [
+    rows: list[JSON] = [
         {
             "id": one,
             "title": title,

@@ -1,4 +1,4 @@
-"""The simulated company: records, clients, payments, webhook settings, and the switches for what the vendor leaves open."""
+"""The simulated company: records, clients, payments, webhook settings, switches for what the vendor leaves open."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class SimulatorState:
             self._tell("client", "create", client.id)
             return client
 
-    def change_client(self, client_id: int, *, at: datetime | None = None, **changes: str) -> Client:
+    def change_client(self, client_id: int, *, at: datetime | None = None, **changes: Any) -> Client:
         with self.lock:
             client = replace(self.clients[client_id], changed=at or self.clock(), **changes)
             self.clients[client_id] = client
@@ -145,7 +145,7 @@ class SimulatorState:
         with self.lock:
             created = at or self.clock()
             if client_id is not None:
-                self.clients[client_id]  # noqa: B018 - raises
+                self.clients[client_id]  # raises
             if staff_id is None:
                 staff_id = next(iter(self.staff), None) or self.add_staff("Анна")
             record = Visit(

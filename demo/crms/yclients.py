@@ -1,4 +1,4 @@
-"""The demo's salon: two months of bookings, most of them paid, some cancelled, missed, given back. All people are invented."""
+"""The demo's salon: two months of bookings, most of them paid, some cancelled, missed or given back. No real people."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DAYS = 60
 COMPANY = 7741
 _ZONE = ZoneInfo("Europe/Samara")
 _SERVICES = (
-    ("Женская стрижка", 2200), ("Мужская стрижка", 1400), ("Окрашивание в один тон", 5400), ("Сложное окрашивание", 9800),
-    ("Укладка", 1600), ("Маникюр с покрытием", 2300), ("Педикюр", 2900), ("Оформление бровей", 1100),
+    ("Женская стрижка", 2200), ("Мужская стрижка", 1400), ("Окрашивание в один тон", 5400), ("Укладка", 1600),
+    ("Сложное окрашивание", 9800), ("Маникюр с покрытием", 2300), ("Педикюр", 2900), ("Оформление бровей", 1100),
     ("Уход за волосами", 2700), ("Детская стрижка", 1000),
 )  # fmt: skip
 _STAFF = ("Алина", "Вера", "Жанна", "Рустам")

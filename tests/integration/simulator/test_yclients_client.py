@@ -1,5 +1,5 @@
-"""A public client library of YCLIENTS, unchanged, against the simulator: it was made from the vendor's own specification
-and checks every answer against that, so what it reads here it would read there."""
+"""A public client library of YCLIENTS, unchanged, against the simulator: it was made from the vendor's own
+specification and checks every answer against that, so what it reads here it would read there."""
 
 from __future__ import annotations
 

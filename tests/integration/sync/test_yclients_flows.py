@@ -1,4 +1,4 @@
-"""YCLIENTS from its API to core, on a real PostgreSQL: sales, their reversals, zones, and an API that fails now and then."""
+"""YCLIENTS from its API to core, on a real PostgreSQL: sales, reversals, zones, an API that fails now and then."""
 
 from __future__ import annotations
 
