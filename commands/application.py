@@ -6,13 +6,16 @@ import typer
 
 from commands import (
     build,
+    custom,
     dagster,
     database,
     dead_letters,
     demo,
     doctor,
     export_log,
+    import_csv,
     keys,
+    oauth,
     projects,
     services,
     settings,
@@ -34,10 +37,13 @@ settings.add_to(application)
 export_log.add_to(application)
 application.add_typer(projects.commands, name="project")
 sync.add_to(application)
+import_csv.add_to(application)
 build.add_to(application)
 application.add_typer(dead_letters.commands, name="dead-letters")
 application.add_typer(subscriptions.commands, name="subscription")
 application.add_typer(webhooks.commands, name="webhooks")
+application.add_typer(custom.commands, name="custom")
+oauth.add_to(application)
 application.add_typer(keys.commands, name="keys")
 database.add_to(application)
 application.add_typer(dagster.commands, name="dagster")

@@ -25,7 +25,7 @@ from database.ports import free_port, is_free
 from database.repositories import queue, requests
 from database.server import DATABASE, embedded_server
 from sync import build as builds
-from sync import process, pull
+from sync import process, pull, trials
 from sync.settings import apply_settings
 
 if TYPE_CHECKING:
@@ -145,11 +145,17 @@ async def _apply(stack: Stack, accounts: DemoAccounts) -> None:
             actor="cli:demo",
         )
     console.print(f"Settings applied: {', '.join(accounts.project_ids)}.")
+    async with stack.pool() as pool:
+        for account in accounts.others:  # a CRM that the settings define is tried before it is active
+            health = (await trials.try_project(pool, stack.keyring, account.project_id, actor="cli:demo")).health
+            if not health.ok:
+                raise CommandError(f"{account.project_id}: {health.message}")
+            console.print(f"{account.project_id}: {health.message}.", markup=False, soft_wrap=True)
 
 
 async def _pull(stack: Stack, accounts: DemoAccounts) -> None:
     async with stack.pool() as pool:
-        for project_id in accounts.project_ids:
+        for project_id in accounts.pulled_ids:
             with progress_bar(f"Pulling {project_id}") as bar:
                 result = await pull.pull_project(
                     pool,

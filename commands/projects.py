@@ -7,11 +7,12 @@ import typer
 from commands.failures import CommandError
 from commands.output import JsonFlag, ProjectArgument, console, print_json, print_rows
 from commands.stack import Stack, actor, require_project, run
-from connectors.protocol import Health
 from database.repositories import audit, settings
 from database.repositories.settings import ProjectRow
-from sync.gateway import check_health
+from sync.projects import connector_of
 from sync.settings import show_settings
+from sync.settings.trials import UNTRIED, is_tried
+from sync.trials import Trial, try_project
 
 commands = typer.Typer(help="Projects: one CRM account of one business each.", no_args_is_help=True)
 
@@ -56,18 +57,23 @@ def show(project: ProjectArgument) -> None:
 
 @commands.command("test")
 def try_connection(project: ProjectArgument, as_json: JsonFlag = False) -> None:
-    """Try the project's credentials with one call to its CRM."""
+    """Try the project's credentials, and its definition if it has one: a new definition is pulled with only then."""
 
-    async def work(stack: Stack) -> Health:
+    async def work(stack: Stack) -> Trial:
         async with stack.pool() as pool:
             await require_project(pool, project)
-            return await check_health(pool, stack.keyring, project)
+            return await try_project(pool, stack.keyring, project, actor=actor())
 
-    health = run(work)
+    trial = run(work)
+    health = trial.health
     if as_json:
-        print_json({"project_id": project, "ok": health.ok, "message": health.message})
+        print_json(
+            {"project_id": project, "ok": health.ok, "message": health.message, "enabled_now": trial.is_enabled_now}
+        )
     elif health.ok:
-        console.print(f"{project}: {health.message}", markup=False)
+        console.print(f"{project}: {health.message}", markup=False, soft_wrap=True)
+        if trial.is_enabled_now:
+            console.print(f"{project} is enabled.")
     if not health.ok:
         raise CommandError(f"{project}: {health.message}")
 
@@ -87,8 +93,11 @@ def disable(project: ProjectArgument) -> None:
 def _switch(project: str, enabled: bool) -> None:
     async def work(stack: Stack) -> None:
         async with stack.pool() as pool:
-            await require_project(pool, project)
+            row = await require_project(pool, project)
             async with pool.connection() as connection, connection.transaction():
+                capabilities = connector_of(row.crm).capabilities
+                if enabled and not await is_tried(connection, project, capabilities, row.options):
+                    raise CommandError(f"{project} cannot be enabled, {UNTRIED}: run `crm-elt project test {project}`.")
                 if await settings.set_enabled(connection, project, enabled, None if enabled else "by hand"):
                     action = "enabled" if enabled else "disabled"
                     await audit.record(connection, actor=actor(), action=action, project_id=project, object="project")

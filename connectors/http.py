@@ -11,8 +11,8 @@ import logging
 import random
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -26,6 +26,7 @@ import httpx
 import msgspec
 import structlog
 
+from connectors.addresses import GuardedTransport
 from connectors.errors import ConfigError, ConnectorError, NotFoundError, PermanentError, RetryError
 from connectors.masking import mask_text
 
@@ -45,6 +46,8 @@ Inspect = Callable[[int, Mapping[str, str], Any], ConnectorError | None]
 MAX_RETRY_AFTER = 3600.0
 MAX_WAIT = 120.0
 """Longest sleep between two attempts; where the CRM asks for more, the caller is told and comes back later."""
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+"""Largest body that is read, unpacked."""
 _MESSAGE_LENGTH = 200
 _BOM = b"\xef\xbb\xbf"
 
@@ -110,6 +113,19 @@ class Answer(Generic[T]):
     """The server's own clock, from the header Date: whole seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    client: httpx.AsyncClient
+    method: str
+    url: str
+    name: str
+    """For messages."""
+    setting: str
+    """The one that has the address."""
+    content: bytes | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
 class Scrubber:
     """Takes secrets out of text."""
 
@@ -156,6 +172,7 @@ class HttpSession:
         retry_attempts: int = 3,
         max_concurrent: int = 10,
         secrets: Iterable[str] = (),
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
         is_confidential: bool = False,
         ca_file: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -163,8 +180,9 @@ class HttpSession:
     ) -> None:
         """`timeout` is for one attempt, its whole body included; `retry_attempts` are those after the first one;
         `secrets` never appear in an error or a log line, nor, where it `is_confidential`, a word that the CRM says.
-        `ca_file` holds the certificates (PEM) of the authority that signed the server's, where that is a private one.
-        Raises ConfigError if base_url is no http address, or the file cannot be read."""
+        A body larger than `max_response_bytes` is not read. `ca_file` holds the certificates (PEM) of the authority
+        that signed the server's, where that is a private one. Raises ConfigError if base_url is no http address, or the
+        file cannot be read."""
         self.account_key = account_key
         self.max_concurrent = max(1, max_concurrent)
         self.last_response_date: datetime | None = None
@@ -178,14 +196,45 @@ class HttpSession:
         self._sleep = sleep
         self._scrubber = Scrubber(secrets)
         self._is_confidential = is_confidential
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
-            limits=httpx.Limits(max_connections=self.max_concurrent, max_keepalive_connections=self.max_concurrent),
+        self._ca_file = ca_file
+        self._max_bytes = max_response_bytes
+        self._transport = transport
+        self._allowed_hosts: frozenset[str] | None = None
+        """None: requests may go to any address."""
+        self._client = self._open(self._origin)
+        self._others: dict[str, httpx.AsyncClient] = {}
+        """By origin: addresses besides the CRM's that the project's settings name."""
+
+    def _open(self, origin: str) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=self.max_concurrent, max_keepalive_connections=self.max_concurrent)
+        verify = _tls(origin, self._ca_file)
+        given = self._transport
+        transport = given
+        if self._allowed_hosts is not None:
+            transport = GuardedTransport(
+                self._allowed_hosts, lambda: given or httpx.AsyncHTTPTransport(verify=verify, limits=limits)
+            )
+        return httpx.AsyncClient(
+            timeout=httpx.Timeout(self._timeout, connect=min(self._timeout, 10.0)),
+            limits=limits,
             transport=transport,
             follow_redirects=False,  # the key must not follow to another host
-            trust_env=not _is_loopback(self._origin),
-            verify=_tls(self._origin, ca_file),
+            trust_env=not _is_loopback(origin),
+            verify=verify,
         )
+
+    async def restrict(self, allowed_hosts: Collection[str], max_response_bytes: int = MAX_RESPONSE_BYTES) -> None:
+        """From now on no request goes to an address of this machine or a private network, but to these hosts, and no
+        larger body is read. For connectors whose addresses are what somebody wrote into the settings."""
+        self._max_bytes = min(max_response_bytes, MAX_RESPONSE_BYTES)
+        hosts = frozenset(allowed_hosts)
+        if hosts == self._allowed_hosts:
+            return
+        clients = (self._client, *self._others.values())
+        self._allowed_hosts, self._others = hosts, {}
+        self._client = self._open(self._origin)
+        for client in clients:
+            await client.aclose()
 
     async def __aenter__(self) -> HttpSession:
         return self
@@ -193,7 +242,8 @@ class HttpSession:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        for client in (self._client, *self._others.values()):
+            await client.aclose()
 
     def add_secret(self, secret: str) -> None:
         """Another text that must never be seen: a token that was just fetched."""
@@ -231,17 +281,23 @@ class HttpSession:
         idempotent: bool = True,
         inspect: Inspect | None = None,
         accept: frozenset[int] = frozenset(),
+        named_by: str | None = None,
     ) -> Answer[T]:
         """One request with its retries.
 
         `path` is below the base URL, or an absolute URL of the same host. `accept` names statuses that are answers
         although they are not 2xx. What is not `idempotent` is repeated after 429 only.
 
+        `named_by` is the setting of the project that has `path` as its value, such as `token_url`: that address alone
+        may be on another host. The session's own headers are not sent there. Never give it for what a CRM told.
+
         Raises RetryError (network, 408, 429, 5xx, a 200 that `decode` cannot read), ConfigError (401, 402, 403, a
         redirect), NotFoundError (404), PermanentError (other 4xx).
         """
-        url = self._url(path, params)
-        sent = {"Accept": "application/json", **self._headers, **(headers or {})}
+        client = self._client if named_by is None else self._client_of(path, named_by)
+        url = self._url(path, params, is_named=named_by is not None)
+        own = self._headers if named_by is None else {}
+        sent = {"Accept": "application/json", **own, **(headers or {})}
         self._scrubber.add(*_secrets_of(sent))
         content: bytes | None = None
         if json is not None:
@@ -249,9 +305,10 @@ class HttpSession:
         elif form is not None:
             content, sent["Content-Type"] = _urlencode(form).encode(), "application/x-www-form-urlencoded"
         name = f"{method} {path.partition('?')[0]}"
+        asked = _Request(client, method, url, name, named_by or "base_url", content, sent)
         for attempt in range(self._retries + 1):
             try:
-                return await self._attempt(method, url, name, content, sent, decode, inspect, accept)
+                return await self._attempt(asked, decode, inspect, accept)
             except RetryError as error:
                 wait = error.retry_after
                 if wait is None:
@@ -271,39 +328,35 @@ class HttpSession:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _attempt(
-        self,
-        method: str,
-        url: str,
-        name: str,
-        content: bytes | None,
-        headers: Mapping[str, str],
-        decode: Decode[T],
-        inspect: Inspect | None,
-        accept: frozenset[int],
+        self, asked: _Request, decode: Decode[T], inspect: Inspect | None, accept: frozenset[int]
     ) -> Answer[T]:
+        name = asked.name
         async with self._slots:
             await self._limiter.acquire(self.account_key, self._limit)
             try:
                 with anyio.fail_after(self._timeout):
-                    response = await self._client.request(method, url, content=content, headers=headers)
+                    async with asked.client.stream(
+                        asked.method, asked.url, content=asked.content, headers=asked.headers
+                    ) as response:
+                        body = await self._read(name, response)
             except (TimeoutError, httpx.TimeoutException):
                 raise RetryError(self.scrub(f"{name}: no answer within {self._timeout:g} s")) from None
             except httpx.ConnectError as error:
-                where = urlsplit(url).netloc
+                where = urlsplit(asked.url).netloc
                 raise RetryError(
-                    self.scrub(f"{name}: {where} cannot be reached ({error}): check base_url and the network")
+                    self.scrub(f"{name}: {where} cannot be reached ({error}): check {asked.setting} and the network")
                 ) from None
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
                 # Not chained: an httpx error carries the request, headers and all.
                 # It may quote the answer: a line of a body where a header should be.
                 said = "" if self._is_confidential else f": {error}"
                 raise RetryError(self.scrub(f"{name}: {type(error).__name__}{said}")) from None
-        status, body = response.status_code, response.content
+        status = response.status_code
         date = _read_date(response.headers.get("date"))
         self.last_response_date = date or self.last_response_date
         if not (200 <= status < 300 or status in accept):
             raise self._inspected(name, inspect, status, response.headers, _json_or_none(body)) or self._refusal(
-                name, status, response.headers, body
+                asked, status, response.headers, body
             )
         if not body and status != 200:
             return Answer(status, _plain_headers(response.headers), cast(T, None), date)
@@ -319,6 +372,20 @@ class HttpSession:
             raise refused
         return Answer(status, _plain_headers(response.headers), value, date)
 
+    async def _read(self, name: str, response: httpx.Response) -> bytes:
+        """The body, unpacked. Raises PermanentError as soon as it is too large; of an error page that is, the start."""
+        parts: list[bytes] = []
+        size = 0
+        async for part in response.aiter_bytes():
+            size += len(part)
+            if size > self._max_bytes:
+                if not response.is_success:
+                    break
+                most = f"{self._max_bytes / 1024 / 1024:g} MiB"
+                raise PermanentError(self.scrub(f"{name}: the answer is larger than {most}: ask for smaller pages"))
+            parts.append(part)
+        return b"".join(parts)
+
     def _inspected(
         self, name: str, inspect: Inspect | None, status: int, headers: httpx.Headers, value: Any
     ) -> ConnectorError | None:
@@ -327,24 +394,36 @@ class HttpSession:
         message = self.scrub(mask_text(f"{name}: {error.message}"))
         return type(error)(message, status=error.status or status, retry_after=error.retry_after)
 
-    def _refusal(self, name: str, status: int, headers: httpx.Headers, body: bytes) -> ConnectorError:
+    def _refusal(self, asked: _Request, status: int, headers: httpx.Headers, body: bytes) -> ConnectorError:
         said = "" if self._is_confidential else vendor_message(body)
-        text = self.scrub(mask_text(f"{name}: the CRM answers {status}{f': {said}' if said else ''}"))
+        text = self.scrub(mask_text(f"{asked.name}: the CRM answers {status}{f': {said}' if said else ''}"))
         if status in (401, 402, 403):
             hint = {401: "check the credentials", 402: "the account is not paid", 403: "the credentials lack the right"}
             return ConfigError(f"{text} ({hint[status]})", status=status)
         if 300 <= status < 400:
-            return ConfigError(f"{text} (a redirect: check base_url)", status=status)
+            return ConfigError(f"{text} (a redirect: check {asked.setting})", status=status)
         if status == 404:
             return NotFoundError(text, status=status)
         if status in (408, 425, 429) or status >= 500:
             return RetryError(text, status=status, retry_after=read_retry_after(headers))
         return PermanentError(text, status=status)
 
-    def _url(self, path: str, params: Params | None) -> str:
+    def _client_of(self, url: str, setting: str) -> httpx.AsyncClient:
+        """For an address that the settings name. Raises ConfigError if it is none."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
+            raise ConfigError(f"{setting} must be http(s)://host/path, without a user or a fragment")
+        origin = f"{parts.scheme}://{parts.netloc}".lower()
+        if origin == self._origin.lower():
+            return self._client
+        if origin not in self._others:
+            self._others[origin] = self._open(origin)
+        return self._others[origin]
+
+    def _url(self, path: str, params: Params | None, *, is_named: bool = False) -> str:
         if path.startswith(("http://", "https://")):
             parts = urlsplit(path)
-            if f"{parts.scheme}://{parts.netloc}".lower() != self._origin.lower():
+            if not is_named and f"{parts.scheme}://{parts.netloc}".lower() != self._origin.lower():
                 raise PermanentError("the CRM points to another host; the credentials stay here")
             url = path
         else:

@@ -16,6 +16,8 @@ _EMAIL_KEYS = re.compile(r"e_?mail")
 _ADDRESS_KEYS = re.compile(
     r"address|street|building|^flat$|^house|apartment|secondary_line|receive_point|_city$|^city$|_zip$|^zip$|postcode|postal"
 )
+_ADDRESSES = re.compile(r"address(?:es)?$")
+"""Objects whose every text is a part of where somebody lives."""
 _BIRTH_KEYS = re.compile(r"birth|^dob$")
 _SECRET_KEYS = re.compile(r"token|secret|password|api_?key|authorization|signature")
 _PEOPLE = re.compile(
@@ -75,7 +77,7 @@ def _mask_string(value: str, key: str, owner: str) -> str:
         return _mask_phone(value)
     if _NAME_KEYS.search(key) or (key == "name" and _PEOPLE.search(owner)) or _PEOPLE.search(key):
         return value[0] + "***"
-    if _ADDRESS_KEYS.search(key):
+    if _ADDRESS_KEYS.search(key) or _ADDRESSES.search(owner):
         return value[0] + "***"
     return mask_text(value)
 

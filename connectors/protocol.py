@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from connectors.http import HttpSession
 from connectors.records import Batch, Place, Reread
-from connectors.tokens import MemoryTokens, TokenStore
+from connectors.tokens import MemoryTokens, Tokens, TokenStore
 
 Cursor = Mapping[str, Any]
 """Position in a stream: a JSON object that only the connector reads."""
@@ -60,12 +60,17 @@ class Capabilities:
     refine: Callable[[Mapping[str, Any]], Capabilities] | None = None
     """Where the options decide on streams or credentials: the capabilities of a project with them. `check_options` has
     passed before."""
+    trial: Callable[[Mapping[str, Any]], str] | None = None
+    """Where a project's options say how records are read: a fingerprint of them. A project is pulled only once a test
+    with these very options has passed."""
     is_medical: bool = False
     """Health data: nothing but what `check_webhook` and `pull` let through may be kept, shown or logged."""
     rate_limit: tuple[int, float] = (60, 60.0)
     """Requests per seconds that the vendor allows to one account."""
     is_limit_per_address: bool = False
     """The vendor counts the requests of an IP address: all projects of this CRM share the limit."""
+    timeout: float = 30.0
+    """Seconds that one request may take; more where the CRM is known to be slow."""
     webhook_events: tuple[str, ...] = ()
     """Names that the by-event routes take."""
     can_register_webhook: bool = False
@@ -209,6 +214,8 @@ class Health:
     ok: bool
     message: str
     """One sentence: the account's name, or which credential is wrong and what to do."""
+    is_proof: bool = True
+    """False: the credentials are good, but there was no record to try the options of `Capabilities.trial` on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +313,19 @@ class ReconcilingConnector(Connector, Protocol):
 
     def list_ids(self, http: HttpSession, account: Account, stream: str) -> AsyncIterator[Sequence[str]]:
         """The ids of every live object of a stream, as `RawRecord.crm_id` has them, page by page."""
+        ...
+
+
+@runtime_checkable
+class OAuthConnector(Connector, Protocol):
+    """A connector whose CRM grants access in the browser (OAuth2 with a code)."""
+
+    def authorize_url(self, account: Account, state: str) -> str:
+        """Where the account's owner grants access; the CRM gives `state` back. Raises ConfigError."""
+        ...
+
+    async def exchange_code(self, http: HttpSession, account: Account, query: Mapping[str, str]) -> Tokens:
+        """The first tokens, for the query that the CRM's redirect brought. Raises ConnectorError."""
         ...
 
 

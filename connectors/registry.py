@@ -8,9 +8,15 @@ from typing import cast
 from connectors.protocol import Connector
 
 _PACKAGES = {
+    "amocrm": "connectors.amocrm",
+    "csv": "connectors.csv",
+    "custom": "connectors.custom",
+    "iiko": "connectors.iiko",
     "keycrm": "connectors.keycrm",
-    "yclients": "connectors.yclients",
+    "onec": "connectors.onec",
     "renovatio": "connectors.renovatio",
+    "retailcrm": "connectors.retailcrm",
+    "yclients": "connectors.yclients",
 }
 
 

@@ -75,6 +75,12 @@ class DemoAccounts:
         return [account.project_id for account in self.all]
 
     @property
+    def pulled_ids(self) -> list[str]:
+        """Projects that have an API."""
+        served = [account.project_id for account in self.others if account.made.app is not None]
+        return [*(account.project_id for account in self.shops), *served]
+
+    @property
     def variables(self) -> dict[str, str]:
         """Answers to the settings' ${...}."""
         return {name: value for account in self.all for name, value in account.variables.items()}

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import structlog
+from fastapi import Request
 
 from connectors.errors import WebhookRefusedError
 from connectors.protocol import WebhookRequest
+from ingest_api import requests
 from ingest_api.problems import ProblemError
 from ingest_api.projects import RECHECK_SECONDS, Project, ProjectDirectory, SettingsUnknownError
+from ingest_api.requests import BodyReader
 
 log = structlog.get_logger()
 
@@ -59,6 +62,27 @@ async def verify_again(projects: ProjectDirectory, project: Project, request: We
     if project.problem is not None:
         raise secret_unreadable()
     raise ProblemError(401, "not_authentic", f"The request is not authentic: {refusal}.")
+
+
+async def read_authentic(
+    projects: ProjectDirectory, bodies: BodyReader, project: Project, request: Request
+) -> tuple[Project, bytes]:
+    """The project with its newest settings, and the body of a request that proves what the project's webhooks prove.
+
+    Raises ProblemError: 401 not authentic, or as `BodyReader.read`.
+    """
+    headers = requests.read_headers(request.scope)
+    try:
+        body = await bodies.read(headers, request.receive)
+    except requests.ClientGoneError:
+        raise ProblemError(400, "client_gone", "The request ended before it was whole.") from None
+    query = requests.read_query(request.scope["query_string"])
+    client = request.client
+    signed = WebhookRequest(request.method, headers, query, body, None, client.host if client else None)
+    refusal = refusal_of(project, signed)
+    if refusal is not None:
+        project = await verify_again(projects, project, signed, refusal)
+    return project, body
 
 
 def secret_unreadable() -> ProblemError:

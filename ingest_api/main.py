@@ -32,10 +32,12 @@ from ingest_api.landing import GroupCommit
 from ingest_api.metrics import Metrics
 from ingest_api.problems import ProblemError
 from ingest_api.projects import ProjectDirectory
-from ingest_api.routes import health, sync, transactions
+from ingest_api.routes import health, oauth, sync, transactions, uploads
 from ingest_api.routes.webhooks import WebhookEndpoint, webhook_routes
 from ingest_api.services import Services
 from sync.logging_setup import configure_logging
+
+_IMPORTS_AT_ONCE = 2
 
 log = structlog.get_logger()
 
@@ -57,7 +59,9 @@ def create_app(environment: Environment) -> FastAPI:
     app.router.routes[:0] = webhook_routes(endpoints)  # first: the hot path
     app.include_router(health.router)
     app.include_router(sync.router)
+    app.include_router(oauth.router)
     app.include_router(transactions.router)
+    app.include_router(uploads.router)
     openapi.describe(app)
     return app
 
@@ -87,10 +91,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         metrics=metrics,
     )
     projects = ProjectDirectory(load, keyring)
-    services = Services(metrics, group_commit, projects, connections, keyring, head)
+    imports = Connections(lambda: connect(url, application="crm-elt ingest imports"), limit=_IMPORTS_AT_ONCE)
+    services = Services(metrics, group_commit, projects, connections, keyring, head, imports)
     for endpoint in app.state.endpoints:
         endpoint.bind(services)
     app.state.services = services
+    app.state.oauth = oauth.OAuthFlow(url, keyring)
     group_commit.start()
     # What was loaded so far lives as long as the process: without this each full collection looks at all of it again
     # and stops every webhook for some 20 ms, several times a second under load.
@@ -103,6 +109,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await group_commit.close()
         await projects.close()
         await connections.close()
+        await imports.close()
         log.info("ingest_stopped", accepted=metrics.accepted)
 
 

@@ -67,3 +67,10 @@ async def send_problem(send: Send, problem: ProblemError) -> None:
     headers.append((b"content-length", str(len(content)).encode()))
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
+
+
+def database_away() -> ProblemError:
+    """What a request is told that needs the database."""
+    return ProblemError(
+        503, "database_away", "The database is away; nothing was done, ask again in a moment.", retry_after=5
+    )

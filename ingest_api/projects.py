@@ -156,7 +156,7 @@ class ProjectDirectory:
         try:
             connector = registry.get(settings.crm)
         except KeyError:
-            return None  # a kind of project that takes no webhooks, as csv
+            return None  # of a version that has more connectors
         secrets: dict[str, str] = {}
         problem = None
         for name in (WEBHOOK_SECRET, *connector.capabilities.mapping_secrets):

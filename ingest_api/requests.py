@@ -32,9 +32,21 @@ class ClientGoneError(Exception):
 
 
 class BodyReader:
-    """Reads bodies of at most `BODY_LIMIT` bytes and bounds what all unfinished ones hold together."""
+    """Reads bodies of at most `limit` bytes and bounds what all unfinished ones hold together."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        limit: int = BODY_LIMIT,
+        too_large: str = f"A webhook may have at most {BODY_LIMIT:,} bytes.",
+        seconds: float = BODY_SECONDS,
+        drain_bytes: int = _DRAIN_BYTES,
+    ) -> None:
+        """`too_large` is what a client is told whose body is over the limit; it has `seconds` to send one. Of a body
+        that is too large up to `drain_bytes` are read and thrown away."""
+        self._limit = limit
+        self._sentence = too_large
+        self._seconds = seconds
+        self._drain_bytes = drain_bytes
         self._unfinished = 0
 
     async def read(self, headers: Mapping[str, str], receive: Receive) -> bytes:
@@ -43,19 +55,19 @@ class BodyReader:
         Raises ProblemError (408 too slow, 413 too large, 503 too many at once) and ClientGoneError.
         """
         length = headers.get("content-length")
-        if length is not None and _number(length) > BODY_LIMIT:
+        if length is not None and _number(length) > self._limit:
             # Without an answer before the body, some clients never see it: they get to send a body of usual size, which
             # is thrown away piece by piece. One that asks first (Expect) or sends far more does not.
-            if "expect" not in headers and _number(length) <= _DRAIN_BYTES:
-                await _drain(receive)
-            raise _too_large()
+            if "expect" not in headers and _number(length) <= self._drain_bytes:
+                await _drain(receive, self._drain_bytes)
+            raise self._too_large()
         message = await receive()
         if message["type"] != "http.request":
             raise ClientGoneError
         body: bytes = message.get("body", b"")
         if not message.get("more_body", False):
-            if len(body) > BODY_LIMIT:
-                raise _too_large()
+            if len(body) > self._limit:
+                raise self._too_large()
             return body
         return await self._read_rest(body, receive)
 
@@ -63,16 +75,16 @@ class BodyReader:
         pieces, size = [first], len(first)
         self._unfinished += size
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 more = True
                 while more:
-                    if size > BODY_LIMIT:
+                    if size > self._limit:
                         pieces.clear()
-                        await _drain(receive)
-                        raise _too_large()
+                        await _drain(receive, self._drain_bytes)
+                        raise self._too_large()
                     if self._unfinished > UNFINISHED_BYTES:
                         raise ProblemError(
-                            503, "overloaded", "Too many large webhooks arrive at once; send it again in a moment.",
+                            503, "overloaded", "Too many large bodies arrive at once; send it again in a moment.",
                             retry_after=1, close=True,
                         )  # fmt: skip
                     message = await receive()
@@ -87,14 +99,17 @@ class BodyReader:
             raise ProblemError(
                 408,
                 "too_slow",
-                f"The body did not arrive within {BODY_SECONDS:.0f} seconds; send it again.",
+                f"The body did not arrive within {self._seconds:.0f} seconds; send it again.",
                 close=True,
             ) from None
         finally:
             self._unfinished -= size
-        if size > BODY_LIMIT:
-            raise _too_large()
+        if size > self._limit:
+            raise self._too_large()
         return b"".join(pieces)
+
+    def _too_large(self) -> ProblemError:
+        return ProblemError(413, "too_large", self._sentence, close=True)
 
 
 def read_headers(scope: Scope) -> dict[str, str]:
@@ -176,16 +191,12 @@ def _number(text: str) -> int:
     return int(text[:19]) if text.isdecimal() else 0
 
 
-def _too_large() -> ProblemError:
-    return ProblemError(413, "too_large", f"A webhook may have at most {BODY_LIMIT:,} bytes.", close=True)
-
-
-async def _drain(receive: Receive) -> None:
+async def _drain(receive: Receive, most_bytes: int) -> None:
     """Throw away the rest of a body, within limits."""
     size = 0
     try:
         async with asyncio.timeout(_DRAIN_SECONDS):
-            while size <= _DRAIN_BYTES:
+            while size <= most_bytes:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body", False):
                     return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fastapi import Request
+
 from database.encryption import Keyring
 from ingest_api.connections import Connections
 from ingest_api.landing import GroupCommit
@@ -23,5 +25,13 @@ class Services:
     keyring: Keyring
     head: str
     """The migration that this code needs."""
+    imports: Connections
+    """For CSV imports, which hold one for seconds."""
     bodies: BodyReader = field(default_factory=BodyReader)
     refusals: RefusalLog = field(default_factory=RefusalLog)
+
+
+def services_of(request: Request) -> Services:
+    """Of the application that answers this request."""
+    services: Services = request.app.state.services
+    return services

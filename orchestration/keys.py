@@ -22,7 +22,7 @@ CORE_FED_BY: Mapping[str, tuple[str, ...]] = {
     "sources": ("sources",),
     "products": ("products",),
     "offers": ("products", "offers", "stocks"),
-    "transactions": ("orders", "records", "transactions"),
+    "transactions": ("orders", "records", "transactions", "rows"),
     "places": ("places",),
 }
 """Tables of schema core, and the streams whose records become their rows."""
@@ -42,9 +42,9 @@ def core_tables(streams: Sequence[str]) -> list[str]:
 
 def daily_streams(capabilities: Capabilities) -> list[Stream]:
     """Streams that can be pulled by window, so by day."""
-    return [stream for stream in capabilities.streams if stream.has_windows]
+    return [stream for stream in capabilities.streams if capabilities.has_api and stream.has_windows]
 
 
 def whole_streams(capabilities: Capabilities) -> list[Stream]:
     """Streams that are pulled whole, or from a cursor alone: dictionaries, products, stocks."""
-    return [stream for stream in capabilities.streams if not stream.has_windows]
+    return [stream for stream in capabilities.streams if capabilities.has_api and not stream.has_windows]

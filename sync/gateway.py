@@ -24,6 +24,9 @@ from sync.projects import Lookup
 from sync.settings.rows import SYNC_DEFAULTS
 from sync.tokens import PostgresTokens
 
+_NO_ADDRESS = "http://no-api.invalid"
+"""Of a project without an API, which asks nothing of its session; names under `invalid` never resolve."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectAccount(Account):
@@ -33,6 +36,7 @@ class ProjectAccount(Account):
     is_limit_per_address: bool = False
     retry_attempts: int = 3
     max_concurrent: int = 10
+    timeout: float = 30.0
     is_medical: bool = False
 
 
@@ -53,7 +57,7 @@ async def open_account(
         raise ConfigError(
             f"{project_id} lacks the credential {', '.join(missing)}: set it and run `crm-elt apply` again."
         )
-    base_url = row.base_url or capabilities.default_base_url
+    base_url = row.base_url or capabilities.default_base_url or (None if capabilities.has_api else _NO_ADDRESS)
     if base_url is None:
         raise ConfigError(f"{project_id} has no base_url, and {row.crm} has no usual one: set it in the settings.")
     secrets.pop(WEBHOOK_SECRET, None)
@@ -72,6 +76,7 @@ async def open_account(
         is_limit_per_address=capabilities.is_limit_per_address,
         retry_attempts=int(pull["retry_attempts"]),
         max_concurrent=int(pull["max_concurrent_requests"]),
+        timeout=capabilities.timeout,
         is_medical=capabilities.is_medical,
     )
 
@@ -85,6 +90,7 @@ def open_session(pool: Pool, account: ProjectAccount) -> HttpSession:
         limiter=PostgresRateLimiter(pool),
         retry_attempts=account.retry_attempts,
         max_concurrent=account.max_concurrent,
+        timeout=account.timeout,
         secrets=tuple(account.credentials.values()),
         is_confidential=account.is_medical,
         ca_file=account.options.get("ca_file"),

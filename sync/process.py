@@ -7,6 +7,7 @@ from collections.abc import Callable
 from connectors import registry
 from database.connection import Pool
 from database.repositories import queue
+from sync import csv_import
 from sync.failed_records import retry_due
 from sync.normalise import DrainResult, drain
 from sync.projects import Lookup
@@ -16,9 +17,14 @@ Progress = Callable[[int, int], None]
 
 
 async def process_all(pool: Pool, *, progress: Progress | None = None, lookup: Lookup = registry.get) -> DrainResult:
-    """Apply everything that has landed; who else is at it is waited for. Raises psycopg.Error."""
+    """Import the CSV files that wait, then apply everything that has landed; who else is at it is waited for.
+
+    Raises psycopg.Error.
+    """
     async with pool.connection() as connection:
         await retry_due(connection)
+    await csv_import.run_due(pool, lookup=lookup)
+    async with pool.connection() as connection:
         waiting = (await queue.backlog(connection)).count
     result = DrainResult()
 

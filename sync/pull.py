@@ -37,7 +37,7 @@ PAGES_AHEAD = 4
 """Pages that are read while others are being landed."""
 REREADS_AT_ONCE = 1000
 SWITCHED: dict[str, tuple[str, ...]] = {
-    "orders": ("orders",),
+    "orders": ("orders", "order_history"),
     "customers": ("customers",),
     "products": ("products", "offers", "stocks"),
 }
@@ -120,6 +120,8 @@ async def pull_project(
                 f"{project_id} is disabled ({project.row.disabled_reason or 'by hand'}): "
                 f"run `crm-elt project enable {project_id}`."
             )
+        if not project.capabilities.has_api:
+            raise ConfigError(f"{project_id} has no API to pull, its records come as files: upload them.")
         chosen = _choose(project, streams, window)
         await runs.abandon_dead(connection, project_id)
         try:
@@ -409,10 +411,13 @@ async def _read_ahead(
 
 
 def _choose(project: Project, names: Sequence[str] | None, window: Window | None) -> list[Stream]:
-    """The streams to pull, dictionaries first. Raises ConfigError if one of the names is unknown."""
+    """The streams to pull, dictionaries first. Of the names, those that other projects of the CRM have and this one has
+    not are left out. Raises ConfigError if one is unknown, or none is left."""
     capabilities, crm = project.capabilities, project.row.crm
     if names is not None:
         known = {stream.name for stream in capabilities.streams}
+        of_others = {stream.name for stream in project.connector.capabilities.streams} - known
+        names = [name for name in names if name not in of_others] or names
         if unknown := [name for name in names if name not in known]:
             names_known = ", ".join(stream.name for stream in capabilities.streams)
             raise ConfigError(f"{crm} has no stream {unknown[0]!r}: it has {names_known}.")

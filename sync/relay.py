@@ -23,6 +23,7 @@ from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
 from database.repositories import heartbeats, queue
 from database.repositories import requests as request_rows
+from sync import csv_import
 from sync.deliveries import send_due
 from sync.failed_records import retry_due
 from sync.live import fold_waiting
@@ -117,6 +118,7 @@ class _Relay:
                 tasks.create_task(self._fold_loop(pool))
                 tasks.create_task(self._retry_loop(pool))
                 tasks.create_task(self._delivery_loop(pool))
+                tasks.create_task(self._upload_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
             async with pool.connection() as connection:
                 await heartbeats.stop(connection, "relay", self.instance)
@@ -274,6 +276,13 @@ class _Relay:
                 await retry_due(connection)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), RETRY_LOOK_SECONDS)
+
+    async def _upload_loop(self, pool: Pool) -> None:
+        """CSV files that wait to be imported, one at a time; what they land wakes the drains."""
+        while not self.stop.is_set():
+            await csv_import.run_due(pool, stop=self.stop.is_set, lookup=self.lookup)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), POLL_SECONDS)
 
     async def _beat_loop(self, pool: Pool) -> None:
         while not self.stop.is_set():

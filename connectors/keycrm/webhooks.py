@@ -7,12 +7,10 @@ by-event routes also take the bare object.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -22,6 +20,7 @@ from connectors.keycrm.mapping import add_problems, map_customer, read_order, re
 from connectors.protocol import MappingContext, WebhookRequest
 from connectors.records import Batch, Reread
 from connectors.values.fields import Fields, kind
+from connectors.values.forms import form_pairs, nested
 from connectors.values.plain import plain_json, unstorable
 
 EVENT_NAMES = (
@@ -36,8 +35,6 @@ EVENT_NAMES = (
 FUTURE = timedelta(minutes=5)
 """Clocks differ; what is further ahead than this is a mistake."""
 
-_MOST_FIELDS = 2000
-_KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 _NOT_PAYLOAD = frozenset({"token", "project"})
 
 
@@ -51,10 +48,14 @@ def check_webhook(request: WebhookRequest) -> str:
         pairs = [(name, value) for name, value in request.query.items() if name not in _NOT_PAYLOAD]
         if not pairs:
             raise WebhookUnreadableError("the body is empty")
-        value = _from_pairs(pairs)
+        value = _object_of(pairs)
         text = encode_json(value).decode()
     elif "x-www-form-urlencoded" in content_type and body.lstrip()[:1] not in (b"{", b"["):
-        value = _from_pairs(_form_pairs(body))
+        try:
+            given = form_pairs(body)
+        except ValueError as error:
+            raise WebhookUnreadableError(str(error)) from None
+        value = _object_of(given)
         text = encode_json(value).decode()
     else:
         try:
@@ -212,52 +213,18 @@ def _needed_id(row: Fields, name: str) -> str:
     return found
 
 
-def _form_pairs(body: bytes) -> list[tuple[str, str]]:
+def _object_of(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     try:
-        return parse_qsl(
-            body.decode(), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=_MOST_FIELDS
-        )
-    except UnicodeDecodeError:
-        raise WebhookUnreadableError("the form is not UTF-8") from None
-    except ValueError:
-        raise WebhookUnreadableError(f"the form has more than {_MOST_FIELDS} fields") from None
+        return nested(pairs, decode=_json_or_text)
+    except ValueError as error:
+        raise WebhookUnreadableError(str(error)) from None
 
 
-def _from_pairs(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """The object of a form's fields: `context` as JSON text, or `context[id]=501`."""
-    result: dict[str, Any] = {}
-    for count, (key, value) in enumerate(pairs):
-        match = _KEY.fullmatch(key)
-        if match is None or count >= _MOST_FIELDS:
-            raise WebhookUnreadableError("the form has fields that cannot be read")
-        steps = [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
-        if len(steps) > 8:
-            raise WebhookUnreadableError("the form's fields are nested too deeply")
-        if len(steps) == 1 and value[:1] in ("{", "["):
-            try:
-                result[key] = decode_json(value)
-                continue
-            except (msgspec.MsgspecError, ValueError) as error:
-                raise WebhookUnreadableError(f"the form's field {key[:40]} is not JSON: {error}") from None
-        _set(result, steps, value)
-    return {name: _lists(value) for name, value in result.items()}
-
-
-def _set(target: dict[str, Any], steps: list[str], value: str) -> None:
-    for step in steps[:-1]:
-        inner = target.setdefault(step or str(len(target)), {})
-        if type(inner) is not dict:
-            raise WebhookUnreadableError("the form gives one field twice, as a value and as an object")
-        target = inner
-    last = steps[-1] or str(len(target))
-    if type(target.get(last)) is dict:
-        raise WebhookUnreadableError("the form gives one field twice, as a value and as an object")
-    target[last] = value
-
-
-def _lists(value: Any) -> Any:
-    """PHP's `x[0]=a&x[1]=b` is a list."""
-    if type(value) is not dict:
+def _json_or_text(name: str, value: str) -> Any:
+    """`context` may be JSON text."""
+    if value[:1] not in ("{", "["):
         return value
-    items = {name: _lists(item) for name, item in value.items()}
-    return list(items.values()) if items and list(items) == [str(i) for i in range(len(items))] else items
+    try:
+        return decode_json(value)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ValueError(f"the form's field {name[:40]} is not JSON: {error}") from None

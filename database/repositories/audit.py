@@ -49,6 +49,26 @@ async def record(
     return int(row["audit_id"])
 
 
+async def is_recorded(
+    connection: Connection,
+    *,
+    project_id: str,
+    action: str,
+    object: str,  # noqa: A002
+    after: Any,
+) -> bool:
+    """Whether the log has an entry like that."""
+    cursor = await connection.execute(
+        """
+        select 1 from config.audit_log
+        where project_id = %s and action = %s and object = %s and after = %s
+        limit 1
+        """,
+        [project_id, action, object, _json(after)],
+    )
+    return await cursor.fetchone() is not None
+
+
 async def entries(
     connection: Connection, *, project_id: str | None = None, before_id: int | None = None, limit: int = 100
 ) -> list[AuditEntry]:

@@ -8,22 +8,21 @@ line can.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from connectors.protocol import WebhookRequest
 from database.connection import Connection
 from database.repositories import landing, settings
 from database.repositories import requests as sync_requests
 from ingest_api import requests
-from ingest_api.authenticate import refusal_of, verify_again
-from ingest_api.problems import ProblemError
+from ingest_api.answers import json_answer
+from ingest_api.authenticate import read_authentic
+from ingest_api.problems import ProblemError, database_away
 from ingest_api.projects import Project, SettingsUnknownError
-from ingest_api.services import Services
+from ingest_api.services import Services, services_of
 from sync.since import read_since
 
 _KEYCRM_OBJECTS = {"orders": "orders", "customers": "customers", "articles": "products"}
@@ -67,12 +66,12 @@ async def status(request: Request) -> Response:
     project, _ = await _authorise(request, "keycrm")
     streams = [stream.name for stream in project.connector.capabilities.streams]
     try:
-        async with _services(request).connections.connection() as connection:
+        async with services_of(request).connections.connection() as connection:
             state = await landing.sync_status(connection, project.project_id, streams)
             newest = await sync_requests.list_newest(connection, [project.project_id])
     except Exception as error:
         raise _database_away(error) from error
-    return _json({**(state or {}), "requests": newest})
+    return json_answer({**(state or {}), "requests": newest})
 
 
 @router.post("/api/projects/{project_id}/sync")
@@ -91,13 +90,13 @@ async def sync_state(request: Request, project_id: str, request_id: int) -> Resp
     """What became of a request."""
     project, _ = await _authorise(request, None, project_id)
     try:
-        async with _services(request).connections.connection() as connection:
+        async with services_of(request).connections.connection() as connection:
             found = await sync_requests.get(connection, request_id) if request_id < 2**63 else None
     except Exception as error:
         raise _database_away(error) from error
     if found is None or found["project_id"] != project.project_id:
         raise ProblemError(404, "unknown_request", f"This project has no sync request {request_id}.")
-    return _json(found)
+    return json_answer(found)
 
 
 def _services(request: Request) -> Services:
@@ -107,7 +106,7 @@ def _services(request: Request) -> Services:
 
 async def _authorise(request: Request, crm: str | None, project_id: str | None = None) -> tuple[Project, bytes]:
     """The project that the request names and may act for, and the body."""
-    services = _services(request)
+    services = services_of(request)
     query = requests.read_query(request.scope["query_string"])
     project_id = project_id or query.get("project")
     try:
@@ -118,16 +117,7 @@ async def _authorise(request: Request, crm: str | None, project_id: str | None =
         raise ProblemError(503, "database_away", str(error), retry_after=2) from None
     if project is None or crm not in (None, project.crm):
         raise ProblemError(404, "unknown_project", "There is no such project; check the address.")
-    headers = requests.read_headers(request.scope)
-    try:
-        body = await services.bodies.read(headers, request.receive)
-    except requests.ClientGoneError:
-        raise ProblemError(400, "client_gone", "The request ended before it was whole.") from None
-    client = request.client
-    signed = WebhookRequest(request.method, headers, query, body, None, client.host if client else None)
-    refusal = refusal_of(project, signed)
-    if refusal is not None:
-        project = await verify_again(services.projects, project, signed, refusal)
+    project, body = await read_authentic(services.projects, services.bodies, project, request)
     if project.auth.scheme == "none":
         raise ProblemError(
             401, "not_authentic",
@@ -161,6 +151,8 @@ async def _queue(
     since: str | None = None,
     is_full: bool = False,
 ) -> Response:
+    if not project.connector.capabilities.has_api:
+        raise ProblemError(400, "invalid", f"{project.crm} has no API to sync with: its records come as files.")
     streams = {one.name: one for one in project.connector.capabilities.streams}
     if stream is not None and stream not in streams:
         raise ProblemError(400, "invalid", f"{project.crm} has no stream of this name; there are {', '.join(streams)}.")
@@ -173,7 +165,7 @@ async def _queue(
             raise ProblemError(400, "invalid", "The id is empty, too long or unprintable.")
         if is_full or since is not None:
             raise ProblemError(400, "invalid", "One object takes neither since nor full.")
-    services = _services(request)
+    services = services_of(request)
     try:
         async with services.connections.connection() as connection:
             start = None if since is None else await _start(connection, project.project_id, since)
@@ -187,7 +179,7 @@ async def _queue(
         raise _database_away(error) from error
     log.info("sync_requested", project=project.project_id, request=request_id, stream=stream, full=is_full)
     where = f"/api/projects/{project.project_id}/sync/{request_id}"
-    return _json(
+    return json_answer(
         {"status": "queued", "request_id": request_id, "project_id": project.project_id, "status_url": where},
         status=202, location=where,
     )  # fmt: skip
@@ -205,13 +197,4 @@ async def _start(connection: Connection, project_id: str, since: str) -> datetim
 
 def _database_away(error: Exception) -> ProblemError:
     log.warning("sync_request_failed", kind=type(error).__name__)
-    return ProblemError(
-        503, "database_away", "The database is away; nothing was done, ask again in a moment.", retry_after=5
-    )
-
-
-def _json(content: Any, *, status: int = 200, location: str | None = None) -> Response:
-    headers = {"content-type": "application/json"}
-    if location is not None:
-        headers["location"] = location
-    return Response(msgspec.json.encode(content), status, headers)
+    return database_away()

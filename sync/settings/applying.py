@@ -20,6 +20,7 @@ from sync.settings.models import SCHEMES_WITH_SECRET, Project, Webhook
 from sync.settings.problems import Problem, SettingsError
 from sync.settings.reading import Draft, read
 from sync.settings.rows import rules_of, stored_values, values_of
+from sync.settings.trials import UNTRIED, hold_back, waits
 from sync.settings.words import listing
 
 
@@ -61,7 +62,8 @@ async def apply_settings(
 
     For each project that it names the file is the whole truth: a section that it leaves out is set to its default
     (`sla`, `cycles`, `statuses`, `working_hours` and so on become empty). Three things stay: credentials and a webhook
-    secret that it leaves out, whether the project is enabled, and projects that it does not name.
+    secret that it leaves out, whether the project is enabled, and projects that it does not name. A project whose
+    definition has not passed a test is stored, and disabled until it has (`sync.trials`).
 
     Applying a file again changes nothing and writes nothing. Each change is in config.audit_log with `actor`, before
     and after, without secrets. `source` names the file in messages, `environ` answers `${VAR}`, `known` are the
@@ -85,7 +87,9 @@ async def apply_settings(
         for project, state in zip(projects, stored, strict=True):
             found = await _apply_project(connection, keyring, project, state, capabilities[project.crm])
             changes += found
-            notes += _notes(project, state.row)
+            if found:
+                await hold_back(connection, project.id, capabilities[project.crm], project.options)
+            notes += _notes(project, await settings.load_project(connection, project.id))
         changes += await subscribing.apply(connection, keyring, [item for _, item in reading.subscriptions])
         for change in changes:
             await audit.record(
@@ -182,8 +186,11 @@ async def _apply_project(
 
 
 def _notes(project: Project, row: ProjectRow | None) -> list[str]:
+    """`row` is as it is now."""
     notes = []
-    if row is not None and not row.is_enabled:
+    if row is not None and waits(row):
+        notes.append(f"{project.id} is not pulled, {UNTRIED}: crm-elt project test {project.id}")
+    elif row is not None and not row.is_enabled:
         reason = f" ({row.disabled_reason})" if row.disabled_reason else ""
         notes.append(f"{project.id} is disabled{reason}: crm-elt project enable {project.id}")
     if project.base_url is not None and _is_exposed(project.base_url):

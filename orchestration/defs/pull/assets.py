@@ -32,10 +32,13 @@ class PullConfig(dg.Config):
     only_new: bool = False
 
 
-def pull_assets(crm: str) -> list[dg.AssetsDefinition]:
-    """The assets of a CRM, at most two: streams by project and day, and streams by project alone."""
+def pull_assets(crm: str) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """The assets of a CRM, at most two: streams by project and day, and streams by project alone. Where there is no API
+    nothing is pulled: what comes as files is an asset that others fill."""
     capabilities = registry.get(crm).capabilities
-    made = []
+    if not capabilities.has_api:
+        return [_uploaded(crm, stream) for stream in capabilities.streams]
+    made: list[dg.AssetsDefinition | dg.AssetSpec] = []
     if daily := keys.daily_streams(capabilities):
         made.append(_daily(crm, daily))
     if whole := keys.whole_streams(capabilities):
@@ -114,6 +117,16 @@ def _daily_name(crm: str) -> str:
 
 def _whole_name(crm: str) -> str:
     return f"{crm}__whole"
+
+
+def _uploaded(crm: str, stream: Stream) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        keys.raw(crm, stream.name),
+        group_name="raw",
+        kinds={"fastapi", "postgres"},
+        description=f"Records of {crm}'s {stream.name} in raw.api_records, from files that were uploaded.",
+        metadata={"table": "raw.api_records"},
+    )
 
 
 def _spec(crm: str, stream: Stream) -> dg.AssetSpec:

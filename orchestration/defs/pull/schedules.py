@@ -144,7 +144,8 @@ def _interval(row: ProjectRow) -> int:
 
 
 def _enabled(row: ProjectRow, crm: str, streams: Sequence[Stream]) -> list[dg.AssetKey]:
-    """Assets of the streams that the project's settings switch on."""
+    """Assets of the streams that the project has and its settings switch on."""
     settings = {**SYNC_DEFAULTS, **row.sync}
+    own = {stream.name for stream in registry.get(crm).capabilities.given(row.options).streams}
     off = {name for key, names in SWITCHED.items() if not settings.get(key) for name in names}
-    return [keys.raw(crm, stream.name) for stream in streams if stream.name not in off]
+    return [keys.raw(crm, stream.name) for stream in streams if stream.name in own - off]

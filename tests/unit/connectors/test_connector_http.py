@@ -283,6 +283,51 @@ async def test_an_absolute_link_is_followed_on_the_same_host_alone() -> None:
     assert len(setup.requests) == 1
 
 
+async def test_an_address_that_the_settings_name_may_be_on_another_host_and_gets_nothing_but_its_own_headers() -> None:
+    setup = Setup(ok({"access_token": "t"}), headers={"X-Key": KEY})
+    url = "https://login.example.org/token"
+    answer = await setup.http.request(
+        "POST", url, form={"a": "b"}, headers={"Authorization": "Basic eA=="}, decode=decode_json, named_by="token_url"
+    )
+    await setup.http.request_json("GET", "/order")
+    assert answer.value == {"access_token": "t"}
+    first, second = setup.requests
+    assert (str(first.url), first.content) == (url, b"a=b")
+    assert "x-key" not in first.headers
+    assert first.headers["authorization"] == "Basic eA=="
+    assert second.headers["x-key"] == KEY
+    with pytest.raises(PermanentError, match="another host"):
+        await setup.http.request_json("GET", url)
+
+
+async def test_an_address_that_the_settings_name_is_named_where_it_is_wrong() -> None:
+    for wrong in ("/token", "ftp://login.example.org/token", "https://user:pass@login.example.org/", "token"):
+        setup = Setup(ok())
+        with pytest.raises(ConfigError, match="token_url must be"):
+            await setup.http.request("POST", wrong, decode=decode_json, named_by="token_url")
+        assert setup.requests == []
+    url = "https://login.example.org/token"
+    for answer, text in ((httpx.ConnectError("no"), "check token_url"), (failed(302), "redirect: check token_url")):
+        setup = Setup(answer, retry_attempts=0)
+        with pytest.raises(ConnectorError, match=text):
+            await setup.http.request("POST", url, decode=decode_json, named_by="token_url")
+
+
+async def test_tls_of_another_host_is_checked_though_the_crm_itself_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Any] = []
+    real = httpx.AsyncClient
+
+    def opening(**settings: Any) -> httpx.AsyncClient:
+        opened.append(settings["verify"])
+        return real(**settings)
+
+    monkeypatch.setattr(httpx, "AsyncClient", opening)
+    setup = Setup(ok(), base_url="http://127.0.0.1:9/base")
+    for _ in range(2):
+        await setup.http.request("POST", "https://login.example.org/t", decode=decode_json, named_by="token_url")
+    assert opened == [False, True]
+
+
 async def test_a_redirect_is_not_followed() -> None:
     setup = Setup(failed(302, location="https://evil.example.com/"))
     with pytest.raises(ConfigError, match="redirect"):

@@ -179,7 +179,7 @@ async def test_a_secret_that_does_not_open_leaves_a_problem_and_no_secret(
 async def test_a_project_of_a_crm_without_connector_takes_no_webhooks(
     directory: ProjectDirectory, database: Database
 ) -> None:
-    database.put("p", "s1", crm="csv")
+    database.put("p", "s1", crm="nobody")
     assert await directory.find("p") is None
     assert directory.peek("p") is None
 

@@ -1,0 +1,33 @@
+"""RetailCRM's statuses in the warehouse's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DEFAULT_STATUS_MAP: Mapping[str, str] = {
+    "new": "PENDING",
+    "acceptance": "CONFIRMED",
+    "approval": "CONFIRMED",
+    "assembling": "PROCESSING",
+    "delivery": "SHIPPED",
+    "complete": "DELIVERED",
+    "cancel": "CANCELLED",
+    "refund": "REFUNDED",
+}
+"""Code of a status or of a status group -> status of the warehouse. The vendor's own group of orders that are being
+agreed upon is called approval; acceptance is what the requirement calls it."""
+
+FINAL_GROUPS = ("complete", "cancel")
+"""Groups in which an order's life ends."""
+
+
+def vms_status(
+    status_code: str, group_code: str | None = None, status_map: Mapping[str, str] | None = None
+) -> str | None:
+    """The warehouse's word for a status, None if nothing tells: the project's `status_map` goes before the default, and
+    in each the status before its group."""
+    for known in (status_map or {}, DEFAULT_STATUS_MAP):
+        for code in (status_code, group_code):
+            if code is not None and code in known:
+                return known[code]
+    return None
