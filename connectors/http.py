@@ -93,9 +93,9 @@ class UnlimitedLimiter:
         return
 
 
-def account_key(account: Account) -> str:
-    """Names the account that a rate limit belongs to. Tokens that are renewed do not change it."""
-    credentials = dict(account.credentials)
+def account_key(account: Account, *, is_per_address: bool = False) -> str:
+    """Names what a rate limit belongs to: an account, or our IP address. Tokens that are renewed do not change it."""
+    credentials = {} if is_per_address else dict(account.credentials)
     if "client_id" in credentials:
         credentials.pop("access_token", None)
         credentials.pop("refresh_token", None)

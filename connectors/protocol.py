@@ -67,6 +67,8 @@ class Capabilities:
     """Health data: nothing but what `check_webhook` and `pull` let through may be kept, shown or logged."""
     rate_limit: tuple[int, float] = (60, 60.0)
     """Requests per seconds that the vendor allows to one account."""
+    is_limit_per_address: bool = False
+    """The vendor counts the requests of an IP address: all projects of this CRM share the limit."""
     timeout: float = 30.0
     """Seconds that one request may take; more where the CRM is known to be slow."""
     webhook_events: tuple[str, ...] = ()

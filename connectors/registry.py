@@ -16,6 +16,7 @@ _PACKAGES = {
     "onec": "connectors.onec",
     "renovatio": "connectors.renovatio",
     "retailcrm": "connectors.retailcrm",
+    "yclients": "connectors.yclients",
 }
 
 

@@ -33,6 +33,7 @@ class ProjectAccount(Account):
     """An account with what its HTTP session needs."""
 
     limit: tuple[int, float] = (60, 60.0)
+    is_limit_per_address: bool = False
     retry_attempts: int = 3
     max_concurrent: int = 10
     timeout: float = 30.0
@@ -72,6 +73,7 @@ async def open_account(
         since=_time(pull["since"], row.timezone),
         tokens=PostgresTokens(pool, keyring, project_id, secrets),
         limit=_limit(row.options, capabilities.rate_limit),
+        is_limit_per_address=capabilities.is_limit_per_address,
         retry_attempts=int(pull["retry_attempts"]),
         max_concurrent=int(pull["max_concurrent_requests"]),
         timeout=capabilities.timeout,
@@ -83,7 +85,7 @@ def open_session(pool: Pool, account: ProjectAccount) -> HttpSession:
     """A session that keeps the account's rate limit together with all other processes. Raises ConfigError."""
     return HttpSession(
         base_url=account.base_url,
-        account_key=account_key(account),
+        account_key=account_key(account, is_per_address=account.is_limit_per_address),
         limit=account.limit,
         limiter=PostgresRateLimiter(pool),
         retry_attempts=account.retry_attempts,

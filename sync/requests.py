@@ -268,7 +268,7 @@ async def _reread(
             record = await project.connector.read(http, account, stream, crm_id)
     except ConnectorError as error:
         elapsed = time.monotonic() - began
-        if not (isinstance(error, NotFoundError) and await _is_known(connection, project_id, stream, crm_id)):
+        if not (isinstance(error, NotFoundError) and await _is_known(connection, project_id, stream, crm_id, trigger)):
             await _note_failure(connection, project_id, stream, trigger, elapsed, error)
             if isinstance(error, ConfigError):
                 await disable(connection, project_id, error)
@@ -323,12 +323,14 @@ async def _note_failure(
         )
 
 
-async def _is_known(connection: Connection, project_id: str, stream: str, crm_id: str) -> bool:
+async def _is_known(connection: Connection, project_id: str, stream: str, crm_id: str, trigger: str) -> bool:
+    """Whether an object that the CRM does not have was there once. Of what has no row in core of its own a webhook is
+    word enough: what it led to, such as a sale, must end with the object."""
     if stream == "orders":
         return await core.order_summary(connection, project_id, crm_id) is not None
     if stream == "customers":
         return await core.knows_customer(connection, project_id, crm_id)
-    return await raw.is_landed(connection, project_id, stream, crm_id)
+    return trigger == "webhook" or await raw.is_landed(connection, project_id, stream, crm_id)
 
 
 async def _land(

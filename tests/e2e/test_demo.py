@@ -20,6 +20,7 @@ import psutil
 import psycopg
 import pytest
 
+from connectors import registry
 from database.embedded import EmbeddedServer
 from database.ports import free_port
 from tests.oracle import inputs
@@ -29,6 +30,8 @@ from tests.support.serving import STOP_SECONDS, serving
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 400.0
 Key = tuple[str, str]
+SHOPS = ("print-shop", "gift-shop")
+"""Of KeyCRM, whose past is in the demo's own data."""
 
 
 def start_demo(home: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
@@ -98,10 +101,13 @@ def assert_hours(row: dict[str, Any], spans: Iterable[timedelta]) -> None:
         assert abs(Decimal(str(row[name])) - value) <= Decimal("0.01"), (row, name, value)
 
 
-def test_there_are_two_projects_in_different_time_zones(demo: Demo) -> None:
-    assert set(demo.metrics) == {"print-shop", "gift-shop"}
-    assert len({metrics.project.time_zone for metrics in demo.metrics.values()}) == 2
-    assert all(len(metrics.histories) > 500 for metrics in demo.metrics.values())
+def test_there_is_a_project_of_every_crm_and_two_of_keycrm_in_different_time_zones(demo: Demo) -> None:
+    with psycopg.connect(demo.url) as connection:
+        crms = [crm for (crm,) in connection.execute("select crm from config.projects order by project_id")]
+    assert sorted(crms) == sorted([*registry.names(), "keycrm"])
+    shops = [demo.metrics[name] for name in SHOPS]
+    assert len({metrics.project.time_zone for metrics in shops}) == 2
+    assert all(len(metrics.histories) > 500 for metrics in shops)
 
 
 def test_orders_per_stage_agree_with_the_last_event_of_each_order(demo: Demo) -> None:
@@ -160,7 +166,7 @@ def test_cycle_times_agree_with_the_events_between(demo: Demo) -> None:
 
 def test_integration_statistics_tell_of_success(demo: Demo) -> None:
     rows = {row["project_id"]: row for row in demo.figures["integration_statistics"]}
-    assert set(rows) == {"print-shop", "gift-shop"}
+    assert set(rows) == set(demo.metrics)
     assert all(row["success_rate_30d"] == 1 and row["total_synced"] > 0 for row in rows.values())
 
 
@@ -177,7 +183,32 @@ def test_every_answered_webhook_is_kept(demo: Demo) -> None:
         row = connection.execute("select count(*), count(distinct project_id) from raw.webhook_events").fetchone()
     assert row is not None
     assert row[0] > 5000
-    assert row[1] == 2
+    assert row[1] >= 2
+
+
+def test_sales_agree_with_what_the_accounts_hold(demo: Demo) -> None:
+    """The KeyCRM shops' by their orders and payments, added up here; the others have some, in their currency."""
+    with psycopg.connect(demo.url) as connection:
+        paid = connection.execute(
+            """
+            select o.project_id, o.currency, o.grand_total, o.payment_status, o.status_group_id, o.is_deleted,
+                (select count(*) from core.payments as p
+                 where p.project_id = o.project_id and p.order_id = o.order_id and p.status = 'paid'
+                    and not p.is_deleted)
+            from core.orders as o
+            """
+        ).fetchall()
+    expected: dict[Key, tuple[int, Decimal]] = {}
+    for project, currency, total, status, group, is_deleted, payments in paid:
+        if project in SHOPS and status in ("paid", "overpaid") and payments and group != "6" and not is_deleted:
+            count, amount = expected.get((project, currency), (0, Decimal(0)))
+            expected[project, currency] = count + 1, amount + total
+    rows = {(row["project_id"], row["currency"]): row for row in demo.figures["sales"]}
+    shown = {key: (row["sales"], Decimal(str(row["amount"]))) for key, row in rows.items() if key[0] in SHOPS}
+    assert shown == expected
+    assert {project for project, _ in rows} == set(demo.metrics)
+    assert all(row["sales"] > 20 and Decimal(str(row["amount"])) > 0 for row in rows.values())
+    assert [row["project_id"] for row in rows.values() if row["is_medical"]] == ["clinic"]
 
 
 def test_the_demo_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -474,3 +474,10 @@ async def test_the_session_closes_its_connections() -> None:
     async with setup.http:
         await setup.http.request_json("GET", "/order")
     assert setup.http._client.is_closed
+
+
+def test_where_the_vendor_counts_by_ip_address_all_accounts_of_a_crm_share_one_key() -> None:
+    key = account_key(_account(api_key=KEY), is_per_address=True)
+    assert key == account_key(_account(api_key="another-key"), is_per_address=True)
+    assert key != account_key(_account(base="https://other/v1", api_key=KEY), is_per_address=True)
+    assert key != account_key(_account(api_key=KEY))
