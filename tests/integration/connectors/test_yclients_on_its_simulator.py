@@ -415,11 +415,20 @@ async def test_what_the_company_sends_is_applied_and_read_again(crm: SimulatedYc
     assert told == [(0, 1), (1, 0), (0, 0), (0, 0), (0, 1), (0, 1)]
 
 
-async def test_the_answer_without_the_envelope_is_a_retry_error(crm: SimulatedYclients) -> None:
-    account = crm.account(base_url=crm.account().base_url.replace(PREFIX, "/openapi"))
-    async with session(account, retry_attempts=0) as line:
-        with pytest.raises((RetryError, ConfigError)):
-            await pull(crm, line.http, account=account)
+async def test_a_deletion_that_moves_no_time_comes_by_webhook_and_by_no_pull(crm: SimulatedYclients) -> None:
+    """What the README says of it: neither the increment nor the list of ids tells."""
+    crm.state.deletion_bumps = False
+    record_id = crm.add(at=crm.clock.now - timedelta(days=3))
+    crm.add()
+    async with session(crm.account()) as line:
+        _, cursor = await pull(crm, line.http)
+        await YCLIENTS.register_webhook(line.http, crm.account(), f"{HOOK}?token=t")
+        crm.remove(record_id)
+        assert record_id not in ids((await pull(crm, line.http, cursor))[0])
+    assert record_id in await listed_ids(crm, "records")
+    payload = json.dumps(crm.state.webhooks.deliveries("record")[-1].payload)
+    batch = YCLIENTS.map_webhook(await learned(crm), None, payload, crm.clock.now)
+    assert batch.reversals == [Reversal(f"YCLIENTS-{record_id}")]
 
 
 def texts(value: Any) -> Iterator[str]:

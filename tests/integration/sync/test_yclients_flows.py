@@ -127,7 +127,7 @@ async def test_webhooks_are_applied_before_the_next_pull_and_read_again(
     assert await world.value("select count(*) from sync.dead_letters") == 0
 
 
-async def test_a_deletion_that_moved_no_time_and_a_record_that_vanished_are_found_at_night(
+async def test_a_record_that_vanished_is_found_at_night_and_its_sale_reversed(
     world: World, state: SimulatorState, base_url: str, clock: Clock
 ) -> None:
     purged, kept = visit(state, 1), visit(state, 2)
