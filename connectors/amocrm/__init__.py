@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 
-from connectors import webhook_auth
 from connectors.amocrm import account as accounts
 from connectors.amocrm import client, custom_fields, mapping, oauth, webhooks
+from connectors.base import BaseConnector
 from connectors.http import HttpSession
 from connectors.protocol import (
     Account,
@@ -19,7 +19,6 @@ from connectors.protocol import (
     Page,
     RawRecord,
     Stream,
-    WebhookAuth,
     WebhookRequest,
     Window,
 )
@@ -27,7 +26,7 @@ from connectors.records import Batch
 from connectors.tokens import Tokens
 
 
-class AmoCrm:
+class AmoCrm(BaseConnector):
     """See README.md beside this file for what it reads and the traps it knows."""
 
     crm = "amocrm"
@@ -64,9 +63,6 @@ class AmoCrm:
 
     def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
         return mapping.map_deletion(stream, crm_id)
-
-    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
-        webhook_auth.verify(auth, request)
 
     def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         return webhooks.check_webhook(request)

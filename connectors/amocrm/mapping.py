@@ -11,12 +11,9 @@ from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from connectors.amocrm.custom_fields import ORDER_TEXTS, UTM, CustomFields
 from connectors.amocrm.related import main_contact_id
 from connectors.errors import SkipRowError
-from connectors.http import decode_json
 from connectors.protocol import MappingContext
 from connectors.records import (
     Batch,
@@ -34,8 +31,9 @@ from connectors.records import (
     Transaction,
     deletion,
 )
-from connectors.values.fields import INDEXED_LENGTH, Fields, kind
+from connectors.values.fields import INDEXED_LENGTH, Fields
 from connectors.values.phones import parse_phone
+from connectors.values.stored import read_object, required_id
 from connectors.values.times import parse_epoch, zone
 
 WON, LOST = "142", "143"
@@ -44,19 +42,12 @@ _STREAM_OF = {"lead": "orders", "contact": "customers"}
 
 def map_record(context: MappingContext, stream: str, crm_id: str, body: str) -> Batch:
     """Canonical records of one stored API record. Raises SkipRowError if nothing of it can be read."""
-    try:
-        row = decode_json(body)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise SkipRowError(f"{stream} {crm_id}: not JSON: {error}") from None
-    if type(row) is not dict:
-        raise SkipRowError(f"{stream} {crm_id}: expected an object, got {kind(row)}")
+    row = read_object(stream, crm_id, body)
     mapper = _MAPPERS.get(stream)
     if mapper is None:
         raise SkipRowError(f"amoCRM has no stream {stream}")
     fields = Fields(row)
-    found_id = fields.id("id")
-    if found_id is None:
-        raise SkipRowError(f"{stream} {crm_id}: {fields.notes[0] if fields.notes else 'id: missing'}")
+    found_id = required_id(fields, "id", stream, crm_id)
     batch = Batch()
     mapper(batch, fields, found_id, context)
     batch.problems += [Problem(note, stream, found_id) for note in fields.notes]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import phonenumbers
 
-from connectors import masking, webhook_auth
+from connectors.base import BaseConnector
 from connectors.csv import rows
 from connectors.errors import ConfigError, SkipRowError, WebhookUnreadableError
 from connectors.http import HttpSession
@@ -24,7 +24,6 @@ from connectors.protocol import (
     Page,
     RawRecord,
     Stream,
-    WebhookAuth,
     WebhookRequest,
     Window,
 )
@@ -45,7 +44,7 @@ def check_options(options: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     return problems
 
 
-class CsvFiles:
+class CsvFiles(BaseConnector):
     """See README.md beside this file for what a file looks like and the traps it knows."""
 
     crm = "csv"
@@ -73,9 +72,6 @@ class CsvFiles:
     def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
         return rows.map_deletion(crm_id)
 
-    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
-        webhook_auth.verify(auth, request)
-
     def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         raise WebhookUnreadableError(
             f"a CSV project takes no webhooks: POST the file to /uploads/csv/{context.project_id}"
@@ -95,9 +91,6 @@ class CsvFiles:
             "A CSV project gets no webhooks. POST its files, as the multipart field `file` or as the body, to "
             f"{parts.scheme}://{parts.netloc}{path} with the project's webhook.secret in the header X-Webhook-Token"
         )
-
-    def mask_payload(self, body: str) -> str:
-        return masking.mask_payload(body)
 
 
 connector: Connector = CsvFiles()

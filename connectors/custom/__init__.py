@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors import masking, webhook_auth
+from connectors.base import BaseConnector
 from connectors.custom import client, health, mapping, trial, webhooks
 from connectors.custom.definition import DEFAULT_RATE, check, definition_of
 from connectors.custom.documents import plain_body
@@ -25,7 +25,6 @@ from connectors.protocol import (
     Page,
     RawRecord,
     Stream,
-    WebhookAuth,
     WebhookRequest,
     Window,
 )
@@ -67,7 +66,7 @@ CAPABILITIES = Capabilities(
 """Of all projects: what one of them has is narrower."""
 
 
-class Custom:
+class Custom(BaseConnector):
     """See README.md beside this file for the definition and the traps it knows."""
 
     crm = "custom"
@@ -90,9 +89,6 @@ class Custom:
     def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
         return mapping.map_deletion(context, stream, crm_id)
 
-    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
-        webhook_auth.verify(auth, request)
-
     def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         return webhooks.check_webhook(request, context)
 
@@ -112,7 +108,7 @@ class Custom:
         )
 
     def mask_payload(self, body: str) -> str:
-        return masking.mask_payload(plain_body(body))
+        return super().mask_payload(plain_body(body))
 
 
 connector: Connector = Custom()

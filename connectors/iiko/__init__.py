@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from connectors import masking, webhook_auth
+from connectors.base import BaseConnector
 from connectors.errors import ConnectorError
 from connectors.http import HttpSession
 from connectors.iiko import api, cloud, mapping, masks, places, registration, spec, webhooks
@@ -22,7 +22,6 @@ from connectors.protocol import (
     Page,
     RawRecord,
     Stream,
-    WebhookAuth,
     WebhookRequest,
     Window,
 )
@@ -64,7 +63,7 @@ _CLOUD = Capabilities(
 )
 
 
-class Iiko:
+class Iiko(BaseConnector):
     """See README.md beside this file for what it reads and the traps it knows."""
 
     crm = "iiko"
@@ -94,9 +93,6 @@ class Iiko:
         """Means nothing: iiko marks what was undone, and what it does not find has only grown old."""
         return Batch()
 
-    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
-        webhook_auth.verify(auth, request)
-
     def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         return webhooks.check_webhook(request)
 
@@ -115,7 +111,7 @@ class Iiko:
         return await registration.register(Api(http, account), url)
 
     def mask_payload(self, body: str) -> str:
-        return masking.mask_payload(masks.without_people(body))
+        return super().mask_payload(masks.without_people(body))
 
 
 connector: Connector = Iiko()

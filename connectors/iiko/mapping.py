@@ -7,29 +7,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import msgspec
-
 from connectors.errors import SkipRowError
-from connectors.http import decode_json
 from connectors.iiko.guests import guest_keys
 from connectors.iiko.items import describe
 from connectors.iiko.places import zone_of
 from connectors.iiko.statuses import is_closed, is_known
 from connectors.protocol import MappingContext
 from connectors.records import Batch, Customer, Place, Problem, Reversal, Transaction
-from connectors.values.fields import Fields, kind
+from connectors.values.fields import Fields
 from connectors.values.phones import parse_phone
+from connectors.values.stored import read_object
 from connectors.values.times import parse_epoch, zone
 
 
 def map_record(context: MappingContext, stream: str, crm_id: str, body: str) -> Batch:
     """Canonical records of one stored API record. Raises SkipRowError if nothing of it can be read."""
-    try:
-        row = decode_json(body)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise SkipRowError(f"{stream} {crm_id}: not JSON: {error}") from None
-    if type(row) is not dict:
-        raise SkipRowError(f"{stream} {crm_id}: expected an object, got {kind(row)}")
+    row = read_object(stream, crm_id, body)
     batch, fields = Batch(), Fields(row)
     if stream == "places":
         _map_places(batch, fields, crm_id)

@@ -13,7 +13,7 @@ from connectors.iiko.mapping import add_problems, map_order, version_of
 from connectors.protocol import MappingContext, WebhookRequest
 from connectors.records import Batch, Reread
 from connectors.values.fields import Fields, kind
-from connectors.values.plain import unstorable
+from connectors.webhook_body import read_json_body
 
 ORDER_EVENTS = ("DeliveryOrderUpdate", "TableOrderUpdate")
 OTHER_EVENTS = (
@@ -34,20 +34,9 @@ FUTURE = timedelta(minutes=5)
 
 def check_webhook(request: WebhookRequest) -> str:
     """The payload as JSON text: an array of events, or one event. Raises WebhookUnreadableError if it is neither."""
-    try:
-        text = request.body.removeprefix(b"\xef\xbb\xbf").decode()
-    except UnicodeDecodeError:
-        raise WebhookUnreadableError("the body is not UTF-8") from None
-    if not text.strip():
-        raise WebhookUnreadableError("the body is empty")
-    try:
-        value = decode_json(text)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise WebhookUnreadableError(f"the body is not JSON: {error}") from None
+    text, value = read_json_body(request.body)
     if not isinstance(value, dict | list):
         raise WebhookUnreadableError(f"the body: expected a list of events, got {kind(value)}")
-    if (fault := unstorable(value)) is not None:
-        raise WebhookUnreadableError(f"the body {fault}")
     return text
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from connectors import masking, webhook_auth
+from connectors.base import BaseConnector
 from connectors.http import HttpSession
 from connectors.keycrm import client, mapping, webhooks
 from connectors.protocol import (
@@ -19,14 +19,13 @@ from connectors.protocol import (
     Page,
     RawRecord,
     Stream,
-    WebhookAuth,
     WebhookRequest,
     Window,
 )
 from connectors.records import Batch
 
 
-class KeyCrm:
+class KeyCrm(BaseConnector):
     """See README.md beside this file for what it reads and the traps it knows."""
 
     crm = "keycrm"
@@ -61,9 +60,6 @@ class KeyCrm:
     def map_record(self, context: MappingContext, stream: str, crm_id: str, body: str) -> Batch:
         return mapping.map_record(context, stream, crm_id, body)
 
-    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
-        webhook_auth.verify(auth, request)
-
     def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
         return mapping.map_deletion(stream, crm_id)
 
@@ -86,9 +82,6 @@ class KeyCrm:
             f"and the URL {shown}; for stocks enter the same URL under Settings > Products > Stocks. "
             "SECRET is the project's webhook.secret; KeyCRM signs nothing, so the token is all that proves the sender"
         )
-
-    def mask_payload(self, body: str) -> str:
-        return masking.mask_payload(body)
 
 
 connector: Connector = KeyCrm()

@@ -12,10 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import unquote_plus
 
-import msgspec
-
 from connectors.errors import SkipRowError
-from connectors.http import decode_json
 from connectors.protocol import MappingContext
 from connectors.records import (
     Batch,
@@ -38,9 +35,10 @@ from connectors.records import (
     Transaction,
     deletion,
 )
-from connectors.values.fields import INDEXED_LENGTH, Fields, kind
+from connectors.values.fields import INDEXED_LENGTH, Fields
 from connectors.values.phones import parse_phone
 from connectors.values.plain import plain_json
+from connectors.values.stored import read_object, required_id
 
 # The API gives groups as numbers only; the names are those of the vendor's own funnel.
 GROUP_NAMES = {"1": "New", "2": "Approval", "3": "Production", "4": "Delivery", "5": "Completed", "6": "Cancelled"}
@@ -62,20 +60,13 @@ _TAG = re.compile(
 
 def map_record(context: MappingContext, stream: str, crm_id: str, body: str) -> Batch:
     """Canonical records of one stored API record. Raises SkipRowError if nothing of it can be read."""
-    try:
-        row = decode_json(body)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise SkipRowError(f"{stream} {crm_id}: not JSON: {error}") from None
-    if type(row) is not dict:
-        raise SkipRowError(f"{stream} {crm_id}: expected an object, got {kind(row)}")
+    row = read_object(stream, crm_id, body)
     mapper = _MAPPERS.get(stream)
     if mapper is None:
         raise SkipRowError(f"KeyCRM has no stream {stream}")
     fields = Fields(row)
     batch = Batch()
-    found_id = fields.id("id")
-    if found_id is None:
-        raise SkipRowError(f"{stream} {crm_id}: {fields.notes[0] if fields.notes else 'id: missing'}")
+    found_id = required_id(fields, "id", stream, crm_id)
     mapper(batch, fields, found_id, context)
     add_problems(batch, fields.notes, stream, found_id)
     return batch

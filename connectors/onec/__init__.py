@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors import webhook_auth
+from connectors.base import BaseConnector
 from connectors.errors import ConnectorError, PermanentError
 from connectors.http import HttpSession
 from connectors.onec import access, mapping, masking, settings, webhooks
@@ -26,7 +26,6 @@ from connectors.protocol import (
     RawRecord,
     ReconcilingConnector,
     Stream,
-    WebhookAuth,
     WebhookRequest,
     Window,
 )
@@ -42,7 +41,7 @@ def _refine(options: Mapping[str, Any]) -> Capabilities:
     return replace(OneC.capabilities, streams=(replace(_SERVICE_STREAM, can_read_one=True, can_list_ids=True),))
 
 
-class OneC:
+class OneC(BaseConnector):
     """See README.md beside this file for what it reads and the traps it knows."""
 
     crm = "onec"
@@ -76,9 +75,6 @@ class OneC:
 
     def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
         return mapping.map_deletion(crm_id)
-
-    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
-        webhook_auth.verify(auth, request)
 
     def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         return webhooks.check_webhook(request)

@@ -10,18 +10,16 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from connectors.errors import SkipRowError
-from connectors.http import decode_json
 from connectors.onec.rows import STREAM, external_id
 from connectors.onec.settings import Settings, read, zone_name
 from connectors.onec.times import EMPTY_DATE
 from connectors.protocol import MappingContext
 from connectors.records import Batch, Problem, Reversal, Transaction
-from connectors.values.fields import Fields, kind
+from connectors.values.fields import Fields
 from connectors.values.money import parse_money
 from connectors.values.phones import parse_phone
+from connectors.values.stored import read_object
 from connectors.values.times import zone
 
 EMPTY_REFERENCE = "00000000-0000-0000-0000-000000000000"
@@ -37,12 +35,7 @@ def map_record(context: MappingContext, stream: str, crm_id: str, body: str) -> 
     """The sale that one stored record is, or its reversal. Raises SkipRowError if nothing of it can be read."""
     if stream != STREAM:
         raise SkipRowError(f"1C has no stream {stream}")
-    try:
-        row = decode_json(body)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise SkipRowError(f"{stream} {crm_id}: not JSON: {error}") from None
-    if type(row) is not dict:
-        raise SkipRowError(f"{stream} {crm_id}: expected an object, got {kind(row)}")
+    row = read_object(stream, crm_id, body)
     return map_row(row, read(context.options), context)
 
 

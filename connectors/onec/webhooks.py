@@ -18,29 +18,16 @@ from connectors.onec.settings import read
 from connectors.protocol import MappingContext, WebhookRequest
 from connectors.records import Batch, Problem, Reread
 from connectors.values.fields import kind
-from connectors.values.plain import unstorable
+from connectors.webhook_body import read_json_body
 
 _BOM = "\ufeff"
 
 
 def check_webhook(request: WebhookRequest) -> str:
     """The payload as JSON text. Raises WebhookUnreadableError if it is none of the forms."""
-    try:
-        text = request.body.decode().removeprefix(_BOM)
-    except UnicodeDecodeError:
-        raise WebhookUnreadableError("the body is not UTF-8: let 1C write the request in UTF-8") from None
-    if "\x00" in text:
-        raise WebhookUnreadableError("the body holds NUL bytes")
-    if not text.strip():
-        raise WebhookUnreadableError("the body is empty")
-    try:
-        value = decode_json(text)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise WebhookUnreadableError(f"the body is not JSON: {error}") from None
+    text, value = read_json_body(request.body)
     if not isinstance(value, dict | list):
         raise WebhookUnreadableError(f"the body: expected an object or a list, got {kind(value)}")
-    if (fault := unstorable(value)) is not None:
-        raise WebhookUnreadableError(f"the body {fault}")
     return text
 
 

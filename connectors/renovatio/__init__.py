@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors import masking, webhook_auth
+from connectors.base import BaseConnector
 from connectors.errors import NotFoundError
 from connectors.http import HttpSession
 from connectors.protocol import (
@@ -20,7 +20,6 @@ from connectors.protocol import (
     Page,
     RawRecord,
     Stream,
-    WebhookAuth,
     WebhookRequest,
     Window,
 )
@@ -42,7 +41,7 @@ def check_options(options: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     return problems
 
 
-class Renovatio:
+class Renovatio(BaseConnector):
     """See README.md beside this file for what it reads, what it leaves out, and the traps it knows."""
 
     crm = "renovatio"
@@ -80,9 +79,6 @@ class Renovatio:
     def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
         return mapping.map_deletion(stream, crm_id)
 
-    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
-        webhook_auth.verify(auth, request)
-
     def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         return webhooks.check_webhook(request, context)
 
@@ -102,9 +98,6 @@ class Renovatio:
             f"with the URL {shown}. SECRET is the project's webhook.secret; Renovatio signs nothing, so set "
             "webhook.ip_allow to the server's address as well"
         )
-
-    def mask_payload(self, body: str) -> str:
-        return masking.mask_payload(body)
 
 
 connector: Connector = Renovatio()

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors import masking, webhook_auth
+from connectors.base import BaseConnector
 from connectors.http import HttpSession
 from connectors.protocol import (
     Account,
@@ -20,7 +20,6 @@ from connectors.protocol import (
     RawRecord,
     ReconcilingConnector,
     Stream,
-    WebhookAuth,
     WebhookRequest,
     Window,
 )
@@ -71,7 +70,7 @@ CAPABILITIES = Capabilities(
 )
 
 
-class RetailCrm:
+class RetailCrm(BaseConnector):
     """See README.md beside this file for what it reads and the traps it knows."""
 
     crm = "retailcrm"
@@ -94,9 +93,6 @@ class RetailCrm:
     def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
         return mapping.map_deletion(stream, crm_id)
 
-    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
-        webhook_auth.verify(auth, request)
-
     def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         return webhooks.check_webhook(request, context)
 
@@ -110,9 +106,6 @@ class RetailCrm:
         """RetailCRM has no API for it: says what to do by hand. The secret is not repeated."""
         parts = urlsplit(url)
         return webhooks.instructions(account.options, f"{parts.scheme}://{parts.netloc}{parts.path}?token=SECRET")
-
-    def mask_payload(self, body: str) -> str:
-        return masking.mask_payload(body)
 
 
 connector: ReconcilingConnector = RetailCrm()

@@ -10,10 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
-import msgspec
-
 from connectors.errors import SkipRowError
-from connectors.http import decode_json
 from connectors.protocol import MappingContext
 from connectors.records import (
     Batch,
@@ -36,8 +33,9 @@ from connectors.records import (
 )
 from connectors.retailcrm.client import EXTERNAL, PLACES, STATUS_GROUP, STATUS_HISTORY
 from connectors.retailcrm.statuses import FINAL_GROUPS, vms_status
-from connectors.values.fields import INDEXED_LENGTH, Fields, kind
+from connectors.values.fields import INDEXED_LENGTH, Fields
 from connectors.values.phones import parse_phone
+from connectors.values.stored import read_object, required_id
 from connectors.values.times import zone
 
 _UNDONE = ("CANCELLED", "REFUNDED")
@@ -45,19 +43,12 @@ _UNDONE = ("CANCELLED", "REFUNDED")
 
 def map_record(context: MappingContext, stream: str, crm_id: str, body: str) -> Batch:
     """Canonical records of one stored API record. Raises SkipRowError if nothing of it can be read."""
-    try:
-        row = decode_json(body)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise SkipRowError(f"{stream} {crm_id}: not JSON: {error}") from None
-    if type(row) is not dict:
-        raise SkipRowError(f"{stream} {crm_id}: expected an object, got {kind(row)}")
+    row = read_object(stream, crm_id, body)
     if stream not in _MAPPERS:
         raise SkipRowError(f"RetailCRM has no stream {stream}")
     id_name, mapper = _MAPPERS[stream]
     fields = Fields(row, zone=zone(context.timezone_of()))
-    found_id = "" if id_name is None else fields.id(id_name)
-    if found_id is None:
-        raise SkipRowError(f"{stream} {crm_id}: {fields.notes[0] if fields.notes else f'{id_name}: missing'}")
+    found_id = "" if id_name is None else required_id(fields, id_name, stream, crm_id)
     batch = Batch()
     mapper(batch, fields, found_id, context)
     batch.problems += [Problem(note, stream, found_id or crm_id) for note in fields.notes]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from connectors import masking, webhook_auth
+from connectors.base import BaseConnector
 from connectors.http import HttpSession
 from connectors.protocol import (
     Account,
@@ -18,7 +18,6 @@ from connectors.protocol import (
     RawRecord,
     ReconcilingConnector,
     Stream,
-    WebhookAuth,
     WebhookRequest,
     Window,
 )
@@ -36,7 +35,7 @@ def check_options(options: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     return []
 
 
-class Yclients:
+class Yclients(BaseConnector):
     """See README.md beside this file for what it reads and the traps it knows."""
 
     crm = "yclients"
@@ -73,9 +72,6 @@ class Yclients:
     def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
         return mapping.map_deletion(stream, crm_id)
 
-    def verify_webhook(self, auth: WebhookAuth, request: WebhookRequest) -> None:
-        webhook_auth.verify(auth, request)
-
     def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         return webhooks.check_webhook(request)
 
@@ -87,9 +83,6 @@ class Yclients:
 
     async def register_webhook(self, http: HttpSession, account: Account, url: str) -> str:
         return await hooks.register(http, account, url)
-
-    def mask_payload(self, body: str) -> str:
-        return masking.mask_payload(body)
 
 
 connector: ReconcilingConnector = Yclients()

@@ -9,33 +9,24 @@ from collections.abc import Callable
 from datetime import datetime, tzinfo
 from decimal import Decimal
 
-import msgspec
-
 from connectors.errors import SkipRowError
-from connectors.http import decode_json
 from connectors.protocol import MappingContext
 from connectors.records import Batch, Customer, Place, Problem, Reversal, Transaction, deletion
 from connectors.values import times
-from connectors.values.fields import Fields, kind
+from connectors.values.fields import Fields
 from connectors.values.phones import parse_phone
+from connectors.values.stored import read_object, required_id
 from connectors.yclients.places import read_currency, read_zone
 
 
 def map_record(context: MappingContext, stream: str, crm_id: str, body: str) -> Batch:
     """Canonical records of one stored API record. Raises SkipRowError if nothing of it can be read."""
-    try:
-        row = decode_json(body)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise SkipRowError(f"{stream} {crm_id}: not JSON: {error}") from None
-    if type(row) is not dict:
-        raise SkipRowError(f"{stream} {crm_id}: expected an object, got {kind(row)}")
+    row = read_object(stream, crm_id, body)
     mapper = _MAPPERS.get(stream)
     if mapper is None:
         raise SkipRowError(f"YCLIENTS has no stream {stream}")
     fields = Fields(row)
-    found_id = fields.id("id")
-    if found_id is None:
-        raise SkipRowError(f"{stream} {crm_id}: {fields.notes[0] if fields.notes else 'id: missing'}")
+    found_id = required_id(fields, "id", stream, crm_id)
     batch = Batch()
     mapper(batch, fields, found_id, context)
     add_problems(batch, fields.notes, stream, found_id)
