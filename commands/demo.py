@@ -214,6 +214,8 @@ def _change_others(accounts: Sequence[OtherAccount], ingest: str) -> None:
         if account.made.change is not None:
             for _ in range(_OTHER_CHANGES):
                 account.made.change()
+        if account.made.settle is not None:
+            account.made.settle()
 
 
 async def _settle(stack: Stack) -> None:

@@ -24,5 +24,7 @@ class DemoCrm:
     """Answers to the fragment's ${...} besides URL and HOOK, such as keys."""
     connect: Callable[[str], None] | None = None
     """Lets the CRM send its webhooks to this address; None: it sends none."""
+    settle: Callable[[], object] | None = None
+    """Returns when all that was to be sent is sent; None: `change` sends before it returns."""
     change: Callable[[], object] | None = None
     """Something happens at the CRM, which tells its webhook's target; None: nothing does."""

@@ -58,6 +58,7 @@ def demo_account(now: datetime, seed: int) -> DemoCrm:
         create_app(state),
         variables={"MEBEL_TOKEN": TOKEN},
         connect=lambda url: _connect(state, url),
+        settle=state.sender.wait_idle,
         change=lambda: _change(shop),
     )
 

@@ -40,6 +40,7 @@ def demo_account(now: datetime, seed: int) -> DemoCrm:
         api_path=PREFIX,
         variables={"CLINIC_KEY": state.api_key, "CLINIC_SALT": f"{chance.getrandbits(256):064x}"},
         connect=lambda url: _connect(state, url),
+        settle=state.webhooks.wait_idle,
         change=lambda: _complete_a_visit(state, chance, houses, patients),
     )
 

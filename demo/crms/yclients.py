@@ -78,6 +78,7 @@ def demo_account(now: datetime, seed: int) -> DemoCrm:
         api_path=PREFIX,
         variables={"SALON_PARTNER_TOKEN": state.partner_token, "SALON_USER_TOKEN": state.user_token},
         connect=lambda url: _connect(state, url),
+        settle=state.webhooks.wait_idle,
         change=lambda: _happen(salon),
     )
 
