@@ -11,19 +11,19 @@ from connectors.protocol import Capabilities, Stream
 WEBHOOKS = dg.AssetKey(["raw", "webhook_events"])
 
 CORE_FED_BY: Mapping[str, tuple[str, ...]] = {
-    "orders": ("orders",),
-    "order_status_events": ("orders",),
+    "orders": ("orders", "deletions"),
+    "order_status_events": ("orders", "order_history"),
     "order_items": ("orders",),
     "order_marketing": ("orders",),
     "payments": ("orders",),
-    "customers": ("orders", "customers"),
+    "customers": ("orders", "customers", "deletions"),
     "statuses": ("statuses",),
-    "status_groups": ("statuses",),
+    "status_groups": ("statuses", "status_groups"),
     "sources": ("sources",),
     "products": ("products",),
     "offers": ("products", "offers", "stocks"),
-    "transactions": ("orders", "records", "transactions", "rows"),
-    "places": ("places",),
+    "transactions": ("orders", "records", "transactions", "visits", "rows", "deletions"),
+    "places": ("places", "account"),
 }
 """Tables of schema core, and the streams whose records become their rows."""
 
