@@ -1,8 +1,8 @@
 """The same orders through dlt's rest_api source, in a process of its own.
 
-    python benchmarks/pull_dlt.py URL KEY DATABASE_URL
+    python -m benchmarks.pull_dlt URL KEY DATABASE_URL
 
-Needs `dlt[postgres]` and nothing of ours but memory.py beside it. Prints {"seconds", "rows", "peak_mib"} as JSON.
+Needs `dlt[postgres]` and nothing of ours but benchmarks.memory. Prints {"seconds", "rows", "peak_mib"} as JSON.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-from memory import peak_mib
+from benchmarks.memory import peak_mib
 
 
 def main() -> None:
