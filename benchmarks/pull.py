@@ -105,7 +105,7 @@ async def _apply(database_url: str, master_key: str, url: str, concurrent: int) 
 
 def _dlt(server: EmbeddedServer, database: str, url: str, python: str) -> Result:
     server.create_database(database)
-    return _child([python, str(_FOLDER / "benchmarks" / "pull_dlt.py"), url, _KEY, server.url(database)], os.environ)
+    return _child([python, "-m", "benchmarks.pull_dlt", url, _KEY, server.url(database)], os.environ)
 
 
 def _child(command: list[str], environment: Any) -> Result:

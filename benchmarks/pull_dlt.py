@@ -1,16 +1,17 @@
 """The same orders through dlt's rest_api source, in a process of its own.
 
-    python benchmarks/pull_dlt.py URL KEY DATABASE_URL
+    python -m benchmarks.pull_dlt URL KEY DATABASE_URL
 
-Needs `dlt[postgres]` and nothing of ours. Prints {"seconds", "rows", "peak_mib"} as JSON.
+Needs `dlt[postgres]` and nothing of ours but benchmarks.memory. Prints {"seconds", "rows", "peak_mib"} as JSON.
 """
 
 import json
 import os
-import resource
 import sys
 import tempfile
 import time
+
+from benchmarks.memory import peak_mib
 
 
 def main() -> None:
@@ -57,8 +58,7 @@ def main() -> None:
         seconds = time.perf_counter() - started
         with pipeline.sql_client() as client:
             rows = client.execute_sql("select count(*) from orders")[0][0]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "rows": rows, "peak_mib": peak}))
+    print(json.dumps({"seconds": seconds, "rows": rows, "peak_mib": peak_mib()}))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import sys
 import time
 
+from benchmarks.memory import peak_mib
 from database.connection import open_pool
 from database.encryption import Keyring
 from database.environment import Environment
@@ -29,8 +29,7 @@ def main() -> None:
     started = time.perf_counter()
     rows = asyncio.run(pull(sys.argv[1]))
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "rows": rows, "peak_mib": peak}))
+    print(json.dumps({"seconds": seconds, "rows": rows, "peak_mib": peak_mib()}))
 
 
 if __name__ == "__main__":

@@ -140,24 +140,32 @@ class Writer:
         lookup: Lookup,
         *,
         is_replay: bool,
+        notes_sales: bool,
     ) -> None:
         self._connection = connection
         self._project_id = project_id
         self._project = project
         self._lookup = lookup
         self._is_replay = is_replay
-        self._sales: set[str] = set()
+        self._sales: set[str] | None = set() if notes_sales else None
 
     @classmethod
     async def open(
-        cls, connection: Connection, project_id: str, lookup: Lookup = registry.get, *, is_replay: bool = False
+        cls,
+        connection: Connection,
+        project_id: str,
+        lookup: Lookup = registry.get,
+        *,
+        is_replay: bool = False,
+        notes_sales: bool = True,
     ) -> Writer:
-        """`is_replay`: nothing is read again from the CRM, and what a person has discarded stays so."""
+        """`is_replay`: nothing is read again from the CRM, and what a person has discarded stays so. Without
+        `notes_sales` the changed sales are not kept in mind, and `finish` notes all of the project's."""
         try:
             project: Project | ConfigError = await projects.load(connection, project_id, lookup)
         except ConfigError as error:
             project = error
-        return cls(connection, project_id, project, lookup, is_replay=is_replay)
+        return cls(connection, project_id, project, lookup, is_replay=is_replay, notes_sales=notes_sales)
 
     async def apply(self, rows: Sequence[RawRow]) -> DrainResult:
         """Map and write rows in their order; those that cannot be applied become dead letters."""
@@ -297,7 +305,8 @@ class Writer:
             guesses.update(event.order_id for event in batch.status_events if event.is_approximate)
             sales.update(sale.external_id for sale in batch.transactions)
             sales.update(sale.external_id for sale in batch.reversals)
-        self._sales |= sales
+        if self._sales is not None:
+            self._sales |= sales
         return Known(
             orders=await core.order_states(connection, project_id, orders) if orders else {},
             customers=await core.customer_times(connection, project_id, customers) if customers else {},

@@ -77,9 +77,11 @@ async def _replay(
     async with pool.connection() as connection, connection.transaction():
         await locks.wait_transaction(connection, queue.lock_name(project_id))
         total = await raw.count_all(connection, project_id, since=since, until=until)
-        if since is None and until is None:
+        is_full = since is None and until is None
+        if is_full:
             await core.delete_project(connection, project_id)
-        writer = await Writer.open(connection, project_id, lookup, is_replay=True)
+        # In a full replay the ids of all sales would grow with raw.
+        writer = await Writer.open(connection, project_id, lookup, is_replay=True, notes_sales=not is_full)
         portions = raw.read_all(
             connection,
             project_id,
@@ -92,8 +94,6 @@ async def _replay(
             result.add(await writer.apply(rows))
             if progress is not None:
                 progress(result.rows, max(total, result.rows))
-        if since is None and until is None:
+        if is_full:
             await transactions.restore_vanished(connection, project_id)
-            await transactions.note_changes(connection, project_id, None)
-        else:
-            await writer.finish()
+        await writer.finish()

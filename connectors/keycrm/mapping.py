@@ -253,23 +253,24 @@ def _buyer_of_order(buyer: Fields, context: MappingContext, updated_at: datetime
     customer_id = buyer.id("id")
     if customer_id is None:
         return None
-    return replace(_customer(buyer, customer_id, context), source_updated_at=updated_at, is_complete=False)
+    return _customer(buyer, customer_id, context, updated_at, is_complete=False)
 
 
 def map_customer(batch: Batch, row: Fields, customer_id: str, context: MappingContext) -> None:
     batch.customers.append(
         replace(
-            _customer(row, customer_id, context),
+            _customer(row, customer_id, context, row.time("updated_at"), is_complete=True),
             birthday=row.date("birthday"),
             note=row.text("note"),
             is_deleted=row.time("deleted_at") is not None,
             source_created_at=row.time("created_at"),
-            source_updated_at=row.time("updated_at"),
         )
     )
 
 
-def _customer(row: Fields, customer_id: str, context: MappingContext) -> Customer:
+def _customer(
+    row: Fields, customer_id: str, context: MappingContext, updated_at: datetime | None, *, is_complete: bool
+) -> Customer:
     """What /buyer and the buyer of an order tell alike; phone and email are lists in the one and texts in the other."""
     phones, emails = row.texts("phone"), row.texts("email")
     return Customer(
@@ -281,6 +282,8 @@ def _customer(row: Fields, customer_id: str, context: MappingContext) -> Custome
         emails=emails,
         company_id=row.id("company_id"),
         manager_id=row.id("manager_id"),
+        source_updated_at=updated_at,
+        is_complete=is_complete,
     )
 
 
