@@ -34,8 +34,8 @@ from database.environment import Environment
 from sync.settings import apply_settings
 
 _FOLDER = Path(__file__).parent.parent
-_PROJECT = "bench"
-_KEY = "bench-key-of-the-simulator"
+PROJECT = "bench"
+KEY = "bench-key-of-the-simulator"
 _SETTINGS = """
 projects:
   - id: {project}
@@ -79,7 +79,7 @@ def run(orders: int, turns: int, dlt_python: str | None, concurrent: int) -> dic
 @contextmanager
 def simulator(orders: int) -> Iterator[str]:
     """The address of a simulator with so many orders."""
-    command = [sys.executable, "-m", "benchmarks.pull_simulator", str(orders), _KEY]
+    command = [sys.executable, "-m", "benchmarks.pull_simulator", str(orders), KEY]
     with subprocess.Popen(command, cwd=_FOLDER, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -92,23 +92,23 @@ def _ours(server: EmbeddedServer, database: str, url: str, concurrent: int) -> R
     server.create_database(database)
     environment = {**os.environ, "DATABASE_URL": server.url(database), "CRM_ELT_MASTER_KEY": new_key()}
     migrate.upgrade(server.url(database))
-    asyncio.run(_apply(server.url(database), environment["CRM_ELT_MASTER_KEY"], url, concurrent))
-    return _child([sys.executable, "-m", "benchmarks.pull_ours", _PROJECT], environment)
+    asyncio.run(apply_project(server.url(database), environment["CRM_ELT_MASTER_KEY"], url, concurrent))
+    return child([sys.executable, "-m", "benchmarks.pull_ours", PROJECT, "orders"], environment)
 
 
-async def _apply(database_url: str, master_key: str, url: str, concurrent: int) -> None:
+async def apply_project(database_url: str, master_key: str, url: str, concurrent: int) -> None:
     keyring = Keyring.load(Environment(master_key=master_key))
-    text = _SETTINGS.format(project=_PROJECT, url=url, key=_KEY, concurrent=concurrent)
+    text = _SETTINGS.format(project=PROJECT, url=url, key=KEY, concurrent=concurrent)
     async with await connect(database_url) as connection:
         await apply_settings(connection, keyring, text, source="bench", environ={}, actor="bench")
 
 
 def _dlt(server: EmbeddedServer, database: str, url: str, python: str) -> Result:
     server.create_database(database)
-    return _child([python, "-m", "benchmarks.pull_dlt", url, _KEY, server.url(database)], os.environ)
+    return child([python, "-m", "benchmarks.pull_dlt", url, KEY, server.url(database)], os.environ)
 
 
-def _child(command: list[str], environment: Any) -> Result:
+def child(command: list[str], environment: Any) -> Result:
     done = subprocess.run(command, cwd=_FOLDER, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{command[1:3]} failed:\n{done.stderr[-3000:]}")

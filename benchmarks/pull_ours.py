@@ -1,6 +1,7 @@
-"""Pulls all orders of a project to core, in a process of its own: python -m benchmarks.pull_ours PROJECT
+"""Pulls a project to core, in a process of its own: python -m benchmarks.pull_ours PROJECT [STREAM ...]
 
-DATABASE_URL and CRM_ELT_MASTER_KEY say where. Prints {"seconds", "rows", "peak_mib"} as JSON.
+Without streams, all that the project enables. DATABASE_URL and CRM_ELT_MASTER_KEY say where. Prints {"seconds", "rows",
+"changed", "peak_mib"} as JSON; `rows` are the new records.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 
 from benchmarks.memory import peak_mib
 from database.connection import open_pool
@@ -18,18 +20,20 @@ from database.environment import Environment
 from sync.pull import pull_project
 
 
-async def pull(project_id: str) -> int:
+async def pull(project_id: str, streams: Sequence[str] | None) -> tuple[int, int]:
+    """How many records were new, and how many changed."""
     keyring = Keyring.load(Environment())
     async with open_pool(os.environ["DATABASE_URL"], max_size=12) as pool:
-        result = await pull_project(pool, keyring, project_id, streams=["orders"])
-    return sum(stream.counts.new for stream in result.streams)
+        result = await pull_project(pool, keyring, project_id, streams=streams)
+    counts = [stream.counts for stream in result.streams]
+    return sum(count.new for count in counts), sum(count.changed for count in counts)
 
 
 def main() -> None:
     started = time.perf_counter()
-    rows = asyncio.run(pull(sys.argv[1]))
+    rows, changed = asyncio.run(pull(sys.argv[1], sys.argv[2:] or None))
     seconds = time.perf_counter() - started
-    print(json.dumps({"seconds": seconds, "rows": rows, "peak_mib": peak_mib()}))
+    print(json.dumps({"seconds": seconds, "rows": rows, "changed": changed, "peak_mib": peak_mib()}))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ It behaves as README.md beside this file says; what the documentation leaves ope
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -29,6 +30,8 @@ __all__ = ["SimulatorState", "Switches", "create_app", "custom_field"]
 
 PREFIX = "/api/v4"
 _REMEMBERED = 100
+_CACHED = timedelta(minutes=1)
+"""An answer older than that is not repeated: it would be no page of the same reading, but what the list once was."""
 _BLOCKED = (
     "<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body>\r\n<center><h1>403 Forbidden</h1></center>\r\n"
     "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -71,7 +74,8 @@ class _Simulator(FastAPI):
     def __init__(self, state: SimulatorState) -> None:
         super().__init__(title="amoCRM simulator", openapi_url=None)
         self._state = state
-        self._last: dict[str, tuple[Message, bytes]] = {}
+        self._last: dict[str, tuple[datetime, Message, bytes]] = {}
+        """By list: when it was answered last, and what."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -89,7 +93,8 @@ class _Simulator(FastAPI):
             return
         # First pages alone are asked for in some ways of reading: there the second request counts as a second page.
         listed = _list_of(path, logged)
-        fault = state.faults.strike(logged.method, path, 2 if logged.method == "GET" and listed in self._last else 1)
+        is_second = logged.method == "GET" and listed in self._last and logged.at - self._last[listed][0] <= _CACHED
+        fault = state.faults.strike(logged.method, path, 2 if is_second else 1)
         answered = Answered(super().__call__, body)
         if fault is not None:
             logged.fault = fault.kind
@@ -110,10 +115,10 @@ class _Simulator(FastAPI):
     ) -> None:
         """The answer; the one before once more if it `is_repeated`, as out of a cache."""
         if not is_repeated:
-            self._last[listed] = await answered.collect(scope, receive)
+            self._last[listed] = self._state.clock(), *await answered.collect(scope, receive)
             if len(self._last) > _REMEMBERED:
                 del self._last[next(iter(self._last))]
-        start, content = self._last[listed]
+        _, start, content = self._last[listed]
         await exchange.send({**start, "headers": list(start["headers"])})
         await exchange.send({"type": "http.response.body", "body": content})
 

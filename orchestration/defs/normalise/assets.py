@@ -7,9 +7,11 @@ import dagster as dg
 from connectors import registry
 from database.connection import Pool
 from database.encryption import Keyring
+from database.repositories.csv_imports import CsvImport
 from orchestration import keys
 from orchestration.failures import retrying
 from orchestration.resources import CrmElt
+from sync import csv_import
 from sync.failed_records import retry_due
 from sync.live import fold_waiting
 from sync.normalise import DrainResult, drain
@@ -32,15 +34,18 @@ def normalise(crms: Sequence[str]) -> dg.AssetsDefinition:
         can_subset=True,
     )
     def normalise_raw(context: dg.AssetExecutionContext, crm_elt: CrmElt) -> Iterator[dg.MaterializeResult[None]]:
-        async def flow(pool: Pool, keyring: Keyring) -> DrainResult:
+        async def flow(pool: Pool, keyring: Keyring) -> tuple[list[CsvImport], DrainResult]:
             async with pool.connection() as connection:
                 await retry_due(connection)
+            imports = await csv_import.run_due(pool)  # their rows land in raw, for the drain that follows
             result = await drain(pool)
             await fold_waiting(pool)
-            return result
+            return imports, result
 
         with retrying(context):
-            result = crm_elt.flow(flow)
+            imports, result = crm_elt.flow(flow)
+        for job in imports:
+            context.log.info(f"{job.project_id}: upload {job.upload_id} {job.state}: {csv_import.summary(job)}")
         context.log.info(f"{result.rows} raw rows processed, {result.events} new status events, {result.failed} failed")
         for key in sorted(context.selected_asset_keys):
             yield dg.MaterializeResult(
@@ -53,7 +58,7 @@ def normalise(crms: Sequence[str]) -> dg.AssetsDefinition:
 normalise_job = dg.define_asset_job(
     "normalise",
     dg.AssetSelection.assets(*(keys.core(table) for table in keys.CORE_FED_BY)).without_checks(),
-    description="Applies to core whatever has landed in raw and waits.",
+    description="Imports uploaded files that wait, and applies to core whatever has landed in raw.",
 )
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from connectors.keycrm.simulator import SimulatorState, create_app
+from database.connection import connect
 from database.encryption import Keyring
 from orchestration import failures, partitions, tags
 from orchestration.defs import normalise, pull, requests
 from orchestration.defs.pull.assets import only_new
 from orchestration.defs.requests.jobs import RequestsConfig
 from orchestration.resources import CrmElt
+from sync import csv_import
 from tests.integration.orchestration import shops
 from tests.support.http_server import serve
 from tests.support.waiting import wait_until
@@ -32,6 +36,16 @@ DEFINITIONS = dg.Definitions.merge(
     dg.Definitions(resources={"crm_elt": CrmElt()}, executor=dg.in_process_executor),
 )
 TODAY = datetime.now(UTC)
+SALON = """
+projects:
+  - id: salon
+    name: Salon
+    crm: csv
+    timezone: Europe/Moscow
+    region: RU
+    currency: RUB
+    options: {phone_region: RU, currency: RUB}
+"""
 
 
 @pytest.fixture
@@ -230,6 +244,27 @@ def test_what_the_relay_left_in_raw_is_applied(
     assert result.success
     assert len(shops.core_orders(database_url, "print-shop")) == shops.DAYS * shops.ORDERS_A_DAY
     assert counts(result, dg.AssetKey(["core", "orders"]))["raw_rows"] == shops.DAYS * shops.ORDERS_A_DAY
+
+
+def test_a_file_that_was_uploaded_while_the_relay_was_down_is_imported_and_applied(
+    instance: dg.DagsterInstance, database_url: str, keyring: Keyring
+) -> None:
+    shops.apply(database_url, keyring, SALON)
+    content = b"date,customer_phone,amount\n2026-01-15,+79001234567,1500.50\n2026-01-16,nobody,1\n"
+
+    async def upload() -> int:
+        async with await connect(database_url) as connection:
+            return await csv_import.land(connection, "salon", content, filename="till.csv", origin="http")
+
+    upload_id = asyncio.run(upload())
+    result = execute(instance, "normalise")
+    assert result.success
+    jobs = shops.select(database_url, "select upload_id, state, imported, errors from sync.csv_imports")
+    assert jobs == [{"upload_id": upload_id, "state": "done", "imported": 1, "errors": 1}]
+    sales = shops.select(database_url, "select amount, phone_e164 from core.transactions where project_id = 'salon'")
+    assert sales == [{"amount": Decimal("1500.50"), "phone_e164": "+79001234567"}]
+    assert execute(instance, "normalise").success
+    assert shops.select(database_url, "select attempts from sync.csv_imports") == [{"attempts": 1}]
 
 
 def queue_request(database_url: str, project_id: str) -> int:

@@ -241,6 +241,27 @@ class TestRawBacklog:
             [seconds_ago],
         )
 
+    @pytest.fixture
+    def upload(self, database: Any, add_project: Any) -> Any:
+        add_project("salon", crm="csv")
+
+        def add(delay_seconds: float = 0, state: str = "queued") -> None:
+            database(
+                """
+                with landed as (
+                    insert into raw.csv_uploads (project_id, content_hash, content) values ('salon', '\\x01', '')
+                    returning file_id
+                )
+                insert into sync.csv_imports (project_id, file_id, size_bytes, origin, state, not_before, finished_at)
+                select 'salon', file_id, 0, 'http', s.state, clock_timestamp() + make_interval(secs => %s),
+                    case when s.state = 'done' then clock_timestamp() end
+                from landed, (values (%s)) as s (state)
+                """,
+                [delay_seconds, state],
+            )
+
+        return add
+
     def test_an_empty_queue_asks_for_nothing(self, instance: Any, environment: Environment) -> None:
         assert isinstance(tick_sensor(raw_backlog, instance), dg.SkipReason)
 
@@ -265,6 +286,22 @@ class TestRawBacklog:
         assert first.run_requests[0].run_key == again.run_requests[0].run_key
         add_run(instance, "normalise")
         assert isinstance(tick_sensor(raw_backlog, instance, first.cursor), dg.SkipReason)
+
+    def test_an_uploaded_file_is_imported_while_the_relay_is_down(self, instance: Any, upload: Any, beat: Any) -> None:
+        beat(120)
+        upload()
+        first = tick_sensor(raw_backlog, instance)
+        again = tick_sensor(raw_backlog, instance, first.cursor)
+        assert [request.tags[tags.REASON] for request in first.run_requests] == ["the relay is down"]
+        assert first.run_requests[0].run_key == again.run_requests[0].run_key
+
+    @pytest.mark.parametrize(("beaten", "delay", "state"), [(2, 0, "queued"), (120, 60, "queued"), (120, 0, "done")])
+    def test_a_file_that_a_live_relay_or_its_uploader_has_in_hand_or_that_is_done_asks_for_nothing(
+        self, instance: Any, upload: Any, beat: Any, beaten: int, delay: int, state: str
+    ) -> None:
+        beat(beaten)
+        upload(delay, state)
+        assert isinstance(tick_sensor(raw_backlog, instance), dg.SkipReason)
 
 
 class TestSyncRequests:

@@ -49,6 +49,10 @@ class TestReasonToDrain:
         assert reason_to_drain(QueueHead(1, 0.5), None) == "the relay is down"
         assert reason_to_drain(QueueHead(1, 0.5), Heartbeat("relay", "a", 45.0, {})) == "the relay is down"
 
+    def test_an_uploaded_file_waits_for_a_live_relay_alone(self) -> None:
+        assert reason_to_drain(None, None, is_file_due=True) == "the relay is down"
+        assert reason_to_drain(None, Heartbeat("relay", "a", 2.0, {}), is_file_due=True) is None
+
     def test_a_live_relay_is_left_alone_until_it_is_a_minute_behind(self) -> None:
         relay = Heartbeat("relay", "a", 2.0, {})
         assert reason_to_drain(QueueHead(1, 59.0), relay) is None
