@@ -183,8 +183,16 @@ def test_a_disabled_project_is_not_synced_until_it_is_enabled(cli: Cli, settings
 
 @pytest.mark.parametrize(
     "words",
-    [("project", "show", "nobody"), ("sync", "nobody"), ("replay", "nobody"), ("export", "nobody")],
-    ids=lambda words: words[0],
+    [
+        ("project", "show", "nobody"),
+        ("sync", "nobody"),
+        ("replay", "nobody"),
+        ("export", "nobody"),
+        ("dead-letters", "list", "--project", "nobody"),
+        ("dead-letters", "retry", "--all", "--project", "nobody"),
+        ("dead-letters", "discard", "--all", "--project", "nobody"),
+    ],
+    ids=" ".join,
 )
 def test_an_unknown_project_is_told_with_the_known_ones(cli: Cli, settings: Path, words: tuple[str, ...]) -> None:
     result(cli, "apply", str(settings), "--json")
@@ -217,6 +225,7 @@ def test_pulling_from_a_time_in_the_future_is_refused(cli: Cli, settings: Path, 
         (("migrate", "--to", "base"), "deletes the tables"),
         (("dead-letters", "retry", "9999"), "There is no open dead letter 9999"),
         (("dead-letters", "discard", "9999"), "There is no open dead letter 9999"),
+        (("dead-letters", "retry", "9" * 30), "is not in the range"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(
