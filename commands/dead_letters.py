@@ -12,7 +12,9 @@ from commands.stack import Stack, require_project, run
 from database.connection import Pool
 from sync import dead_letters
 
-commands = typer.Typer(help="Records that could not be applied; nothing is dropped.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Records that could not be applied; nothing is dropped.", no_args_is_help=True, suggest_commands=False
+)
 
 ProjectOption = Annotated[str | None, typer.Option(help="One project only.")]
 Ids = Annotated[
