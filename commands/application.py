@@ -28,6 +28,7 @@ application = typer.Typer(
     name="crm-elt",
     help="Joins a business's CRM accounts to one PostgreSQL, measures working-hour SLAs. `--debug` shows tracebacks.",
     no_args_is_help=True,
+    suggest_commands=False,  # Click does it already
     add_completion=False,
     pretty_exceptions_enable=False,
 )

@@ -14,7 +14,9 @@ from commands.output import JsonFlag, console, counted, print_json, print_rows
 from commands.stack import Stack, actor, require_project, run
 from sync.custom_trials import Drafted, draft, read_sample, record_sample, try_first_pages
 
-commands = typer.Typer(help="Custom CRMs: vendors that are defined in the settings.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Custom CRMs: vendors that are defined in the settings.", no_args_is_help=True, suggest_commands=False
+)
 Outcomes = list[Any]
 
 

@@ -14,7 +14,9 @@ from commands.failures import CommandError
 from commands.output import console
 from commands.stack import Stack, open_stack
 
-commands = typer.Typer(help="Dagster's processes, one by one (`crm-elt up` runs them all).", no_args_is_help=True)
+commands = typer.Typer(
+    help="Dagster's processes, one by one (`crm-elt up` runs them all).", no_args_is_help=True, suggest_commands=False
+)
 
 WORKSPACE = Path(__file__).parent.parent / "workspace.yaml"
 _POOL_RECYCLE_SECONDS = 2

@@ -14,7 +14,7 @@ from database.embedded import EmbeddedServer
 from database.environment import load_environment
 from database.server import embedded_server, ensure_url
 
-commands = typer.Typer(help="The embedded PostgreSQL.", no_args_is_help=True)
+commands = typer.Typer(help="The embedded PostgreSQL.", no_args_is_help=True, suggest_commands=False)
 
 
 def add_to(application: typer.Typer) -> None:

@@ -8,14 +8,18 @@ import typer
 
 from commands.failures import CommandError
 from commands.output import JsonFlag, console, print_json, print_rows
-from commands.stack import Stack, run
+from commands.stack import Stack, require_project, run
 from database.connection import Pool
 from sync import dead_letters
 
-commands = typer.Typer(help="Records that could not be applied; nothing is dropped.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Records that could not be applied; nothing is dropped.", no_args_is_help=True, suggest_commands=False
+)
 
 ProjectOption = Annotated[str | None, typer.Option(help="One project only.")]
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID ...]", help="Ids from `dead-letters list`.")]
+Ids = Annotated[
+    list[int] | None, typer.Argument(metavar="[ID ...]", min=1, max=2**63 - 1, help="Ids from `dead-letters list`.")
+]
 AllFlag = Annotated[bool, typer.Option("--all", help="All open ones (of the project, if one is named).")]
 
 
@@ -37,6 +41,7 @@ def list_(
 
     async def work(stack: Stack) -> list[dict[str, Any]]:
         async with stack.pool() as pool:
+            await _require_known(pool, project)
             return await dead_letters.list_letters(
                 pool, project_id=project, state=None if state == "all" else state, limit=limit
             )
@@ -66,6 +71,7 @@ def retry(ids: Ids = None, project: ProjectOption = None, every: AllFlag = False
 
     async def work(stack: Stack) -> dead_letters.RetryResult:
         async with stack.pool() as pool:
+            await _require_known(pool, project)
             await _require_open(pool, ids)
             return await dead_letters.retry(pool, stack.keyring, ids=None if every else ids, project_id=project)
 
@@ -82,10 +88,17 @@ def discard(ids: Ids = None, project: ProjectOption = None, every: AllFlag = Fal
 
     async def work(stack: Stack) -> int:
         async with stack.pool() as pool:
+            await _require_known(pool, project)
             await _require_open(pool, ids)
             return await dead_letters.discard(pool, ids=None if every else ids, project_id=project)
 
     console.print(f"{run(work)} discarded.")
+
+
+async def _require_known(pool: Pool, project: str | None) -> None:
+    """A misspelt project has no dead letters, which would read as good news."""
+    if project is not None:
+        await require_project(pool, project)
 
 
 async def _require_open(pool: Pool, ids: list[int] | None) -> None:

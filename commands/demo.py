@@ -150,7 +150,7 @@ async def _apply(stack: Stack, accounts: DemoAccounts) -> None:
             health = (await trials.try_project(pool, stack.keyring, account.project_id, actor="cli:demo")).health
             if not health.ok:
                 raise CommandError(f"{account.project_id}: {health.message}")
-            console.print(f"{account.project_id}: {health.message}.", markup=False, soft_wrap=True)
+            console.print(f"{account.project_id}: {health.message.removesuffix('.')}.", markup=False, soft_wrap=True)
 
 
 async def _pull(stack: Stack, accounts: DemoAccounts) -> None:

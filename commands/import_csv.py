@@ -37,7 +37,9 @@ def import_csv(
 ) -> None:
     """Import a CSV file of sales: valid rows go in, the others are told by row number and reason."""
     if not file.is_file():
-        raise CommandError(f"{file}: there is no such file.")
+        raise CommandError(
+            f"{file}: {'this is a folder, name a file in it' if file.is_dir() else 'there is no such file'}."
+        )
     if file.stat().st_size > csv_import.MOST_BYTES:
         raise CommandError(f"{file} has over 10 MB: split it and import its parts.")
     content = file.read_bytes()

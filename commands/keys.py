@@ -9,7 +9,7 @@ from commands.stack import Stack, run
 from database.encryption import Keyring, new_key
 from database.repositories import credentials, subscriptions, tokens
 
-commands = typer.Typer(help="The master key that encrypts credentials.", no_args_is_help=True)
+commands = typer.Typer(help="The master key that encrypts credentials.", no_args_is_help=True, suggest_commands=False)
 
 
 @commands.callback()

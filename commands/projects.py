@@ -14,7 +14,9 @@ from sync.settings import show_settings
 from sync.settings.trials import UNTRIED, is_tried
 from sync.trials import Trial, try_project
 
-commands = typer.Typer(help="Projects: one CRM account of one business each.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Projects: one CRM account of one business each.", no_args_is_help=True, suggest_commands=False
+)
 
 
 @commands.command("list")

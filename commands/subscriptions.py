@@ -13,7 +13,9 @@ from database.repositories import subscriptions
 from database.repositories.subscriptions import SubscriptionRow
 
 commands = typer.Typer(
-    help="Who downstream is told of sales; `crm-elt apply` adds and changes them.", no_args_is_help=True
+    help="Who downstream is told of sales; `crm-elt apply` adds and changes them.",
+    no_args_is_help=True,
+    suggest_commands=False,
 )
 Name = Annotated[str, typer.Argument(metavar="SUBSCRIPTION")]
 

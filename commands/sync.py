@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -125,6 +125,9 @@ def replay_(
         async with stack.pool() as pool:
             row = await require_project(pool, project)
             start, end = _time(since, "--from", row.timezone), _time(until, "--to", row.timezone)
+            if start is not None and start >= (end or datetime.now(UTC)):
+                later = "now" if end is None else f"--to {until}"
+                raise CommandError(f"--from {since} is not before {later}: nothing lies between them.", 2)
             with progress_bar(f"Replaying {project}", quiet=as_json) as bar:
                 return await replay.replay_project(
                     pool, project, since=start, until=end, progress=lambda done, total: bar.update(done, total)

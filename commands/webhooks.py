@@ -12,7 +12,7 @@ from commands.output import ProjectArgument, console
 from commands.stack import Stack, require_project, run
 from sync.gateway import register_webhook
 
-commands = typer.Typer(help="Webhooks at the CRM.", no_args_is_help=True)
+commands = typer.Typer(help="Webhooks at the CRM.", no_args_is_help=True, suggest_commands=False)
 
 
 @commands.callback()

@@ -51,6 +51,9 @@ def settings(home: Path) -> dict[str, Any]:
             # By run: a run that would only wait for its pool stays in the queue, without a process.
             "pools": {"default_limit": 1, "granularity": "run"},
         },
+        # A code server that cannot answer just now (the database was away while it started) fails no run: what is
+        # queued waits, two minutes in all, until Dagster has loaded the definitions again.
+        "run_queue": {"max_user_code_failure_retries": 6, "user_code_failure_retry_delay": 20},
         "run_monitoring": {
             "enabled": True,
             "start_timeout_seconds": 180,

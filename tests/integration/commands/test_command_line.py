@@ -183,8 +183,16 @@ def test_a_disabled_project_is_not_synced_until_it_is_enabled(cli: Cli, settings
 
 @pytest.mark.parametrize(
     "words",
-    [("project", "show", "nobody"), ("sync", "nobody"), ("replay", "nobody"), ("export", "nobody")],
-    ids=lambda words: words[0],
+    [
+        ("project", "show", "nobody"),
+        ("sync", "nobody"),
+        ("replay", "nobody"),
+        ("export", "nobody"),
+        ("dead-letters", "list", "--project", "nobody"),
+        ("dead-letters", "retry", "--all", "--project", "nobody"),
+        ("dead-letters", "discard", "--all", "--project", "nobody"),
+    ],
+    ids=" ".join,
 )
 def test_an_unknown_project_is_told_with_the_known_ones(cli: Cli, settings: Path, words: tuple[str, ...]) -> None:
     result(cli, "apply", str(settings), "--json")
@@ -192,6 +200,23 @@ def test_an_unknown_project_is_told_with_the_known_ones(cli: Cli, settings: Path
     assert code == 1
     assert "nobody" in err
     assert "print-shop" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--from", "2099-01-01"), "--from 2099-01-01 is not before now"),
+        (("--from", "2026-01-02", "--to", "2026-01-01"), "--from 2026-01-02 is not before --to 2026-01-01"),
+    ],
+)
+def test_a_replay_of_no_time_at_all_is_refused(
+    cli: Cli, settings: Path, environment: Environment, words: tuple[str, ...], expected: str
+) -> None:
+    result(cli, "apply", str(settings), "--json")
+    code, out, err = cli("replay", "print-shop", *words)
+    assert (code, out) == (2, "")
+    assert expected in err
+    assert count(environment, "sync.runs") == 0
 
 
 def test_pulling_from_a_time_in_the_future_is_refused(cli: Cli, settings: Path, environment: Environment) -> None:
@@ -217,6 +242,7 @@ def test_pulling_from_a_time_in_the_future_is_refused(cli: Cli, settings: Path, 
         (("migrate", "--to", "base"), "deletes the tables"),
         (("dead-letters", "retry", "9999"), "There is no open dead letter 9999"),
         (("dead-letters", "discard", "9999"), "There is no open dead letter 9999"),
+        (("dead-letters", "retry", "9" * 30), "is not in the range"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(
@@ -226,6 +252,16 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(
     assert code == 2
     assert expected in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"), [(("appply",), "Did you mean 'apply'?"), (("keys", "rotat"), "Did you mean 'rotate'?")]
+)
+def test_a_misspelt_command_is_suggested_once(cli: Cli, words: tuple[str, ...], expected: str) -> None:
+    code, _, err = cli(*words)
+    assert code == 2
+    assert err.count("Did you mean") == 1
+    assert expected in err
 
 
 def test_settings_that_are_not_there_or_not_text_are_told(cli: Cli, tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_what_cannot_be_imported_is_one_sentence(cli: Cli, environment: Environm
         (("salon", str(workbook)), "The file is an Excel workbook or an archive, not CSV: save it as CSV (UTF-8)"),
         (("salon", str(large)), "has over 10 MB: split it and import its parts."),
         (("salon", str(tmp_path / "none.csv")), "there is no such file."),
+        (("salon", str(tmp_path)), "this is a folder, name a file in it."),
         (("shop", str(good)), "shop is a project of keycrm: files go to a project with `crm: csv`."),
         (("nobody", str(good)), "There is no project 'nobody' (known: salon, shop)."),
     ):
