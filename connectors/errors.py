@@ -27,6 +27,10 @@ class RetryError(ConnectorError):
     word = "retry"
 
 
+class UnreachableError(RetryError):
+    """Nobody answers at the address: what else is asked there just now fails too."""
+
+
 class ConfigError(ConnectorError):
     """Credentials, rights, wrong address: stop this project and tell its owner."""
 

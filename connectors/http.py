@@ -27,7 +27,14 @@ import msgspec
 import structlog
 
 from connectors.addresses import GuardedTransport
-from connectors.errors import ConfigError, ConnectorError, NotFoundError, PermanentError, RetryError
+from connectors.errors import (
+    ConfigError,
+    ConnectorError,
+    NotFoundError,
+    PermanentError,
+    RetryError,
+    UnreachableError,
+)
 from connectors.masking import mask_text
 
 if TYPE_CHECKING:
@@ -339,13 +346,14 @@ class HttpSession:
                         asked.method, asked.url, content=asked.content, headers=asked.headers
                     ) as response:
                         body = await self._read(name, response)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                where = urlsplit(asked.url).netloc
+                why = f" ({error})" if str(error) else ""
+                raise UnreachableError(
+                    self.scrub(f"{name}: {where} cannot be reached{why}: check {asked.setting} and the network")
+                ) from None
             except (TimeoutError, httpx.TimeoutException):
                 raise RetryError(self.scrub(f"{name}: no answer within {self._timeout:g} s")) from None
-            except httpx.ConnectError as error:
-                where = urlsplit(asked.url).netloc
-                raise RetryError(
-                    self.scrub(f"{name}: {where} cannot be reached ({error}): check {asked.setting} and the network")
-                ) from None
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
                 # Not chained: an httpx error carries the request, headers and all.
                 # It may quote the answer: a line of a body where a header should be.

@@ -12,7 +12,7 @@ import dagster as dg
 import psycopg
 from psycopg_pool import PoolTimeout
 
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, UnreachableError
 
 MAX_RETRIES = 2
 RETRY_SECONDS = 20.0
@@ -24,8 +24,13 @@ def failure(word: str, message: str, **metadata: str | int) -> dg.Failure:
     return dg.Failure(description=message, metadata={"error_word": word, **metadata}, allow_retries=word == "retry")
 
 
-def connector_failure(error: ConnectorError, project_id: str) -> dg.Failure:
-    return failure(error.word, f"{project_id}: {error.message}", project_id=project_id)
+def connector_failure(error: ConnectorError, project_id: str, *, comes_again: bool = False) -> dg.Failure:
+    """`comes_again`: the schedule asks for the same at its next tick. Then a run does not wait for a CRM at which
+    nobody answers: its place in the pool is for the projects whose CRM does."""
+    problem = failure(error.word, f"{project_id}: {error.message}", project_id=project_id)
+    if comes_again and isinstance(error, UnreachableError):
+        return dg.Failure(description=problem.description, metadata=problem.metadata, allow_retries=False)
+    return problem
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import psycopg
 import structlog
 
 from connectors import registry
-from connectors.errors import ConfigError, ConnectorError, ErrorWord
+from connectors.errors import ConfigError, ConnectorError, ErrorWord, UnreachableError
 from connectors.http import HttpSession
 from connectors.protocol import Connector, Cursor, Page, RawRecord, Stream, Window
 from database.connection import Connection, Pool
@@ -143,6 +143,9 @@ async def pull_project(
                     await job.pull(http, stream, done)
                 except ConfigError:
                     raise
+                except UnreachableError as error:
+                    errors.append(error)
+                    break  # the other streams would wait for the same nobody, and keep others from their turn
                 except ConnectorError as error:
                     errors.append(error)
     except ConfigError as error:

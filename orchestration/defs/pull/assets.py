@@ -208,7 +208,7 @@ def _pull(
     try:
         result = crm_elt.flow(flow)
     except ConnectorError as error:
-        raise connector_failure(error, project_id) from error
+        raise connector_failure(error, project_id, comes_again=window is None) from error
     busy = [stream.stream for stream in result.streams if stream.state == "busy"]
     if busy and window is not None:
         raise failure("retry", f"{project_id}: another run is pulling {', '.join(busy)} of the same days just now.")

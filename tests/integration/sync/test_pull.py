@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.errors import ConfigError, ConnectorError, PermanentError, RetryError
+from connectors.errors import ConfigError, ConnectorError, PermanentError, RetryError, UnreachableError
 from connectors.protocol import Window
 from database.repositories import locks, runs
 from sync.pull import PullProgress, PullResult, pull_project
@@ -249,6 +249,24 @@ async def test_a_failing_stream_does_not_stop_the_next_one(world: World, error: 
     assert states[2]["error_word"] == error.word
     assert await world.value("select is_enabled from config.projects")
     assert await world.value("select count(*) from core.customers") == 7
+
+
+async def test_where_nobody_answers_the_other_streams_are_not_tried(world: World) -> None:
+    def refuse(stream: str, page: int) -> None:
+        if stream == "orders":
+            raise UnreachableError("nobody answers")
+
+    world.crm.before_page = refuse
+    fill(world)
+    with pytest.raises(UnreachableError):
+        await pull(world)
+    assert [stream for stream, _ in world.crm.pages] == ["statuses", "sources", "orders"]
+    states = await world.rows("select stream, state from sync.runs order by run_id")
+    assert [(row["stream"], row["state"]) for row in states] == [
+        ("statuses", "success"),
+        ("sources", "success"),
+        ("orders", "failed"),
+    ]
 
 
 async def test_a_bug_in_a_connector_fails_the_run_visibly(world: World) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import http
-from connectors.errors import ConfigError, ConnectorError, NotFoundError, PermanentError, RetryError
+from connectors.errors import ConfigError, ConnectorError, NotFoundError, PermanentError, RetryError, UnreachableError
 from connectors.http import (
     HttpSession,
     Scrubber,
@@ -223,7 +223,7 @@ async def test_network_errors_are_retried(error: Exception) -> None:
 
 async def test_a_server_that_cannot_be_reached_is_named_with_what_to_look_at() -> None:
     setup = Setup(httpx.ConnectError("refused"), retry_attempts=0)
-    with pytest.raises(RetryError, match=r"^GET /order: \S+ cannot be reached \(refused\): check base_url"):
+    with pytest.raises(UnreachableError, match=r"^GET /order: \S+ cannot be reached \(refused\): check base_url"):
         await setup.http.request_json("GET", "/order")
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from connectors.errors import ConfigError, PermanentError, RetryError
+from connectors.errors import ConfigError, PermanentError, RetryError, UnreachableError
 from database.repositories.heartbeats import Heartbeat
 from database.repositories.watch import LastPull, QueueHead
 from orchestration.defs.marts.assets import DBT_STEP, BuildConfig, build_arguments, build_variables
@@ -127,3 +127,19 @@ def test_only_errors_of_the_word_retry_are_tried_again(error: RetryError, again:
     assert failure.allow_retries is again
     assert failure.description == f"print-shop: {error.message}"
     assert failure.metadata["error_word"].value == error.word
+
+
+@pytest.mark.parametrize(
+    ("error", "comes_again", "again"),
+    [
+        (UnreachableError("nobody answers"), True, False),
+        (UnreachableError("nobody answers"), False, True),
+        (RetryError("busy"), True, True),
+    ],
+)
+def test_a_run_does_not_wait_for_a_crm_that_is_away_if_its_schedule_comes_again(
+    error: RetryError, comes_again: bool, again: bool
+) -> None:
+    failure = connector_failure(error, "print-shop", comes_again=comes_again)
+    assert failure.allow_retries is again
+    assert failure.metadata["error_word"].value == "retry"
