@@ -223,6 +223,10 @@ class _Folding:
             currency = self._currency
         if not is_not_older(order.source_updated_at, state.source_updated_at):
             return currency
+        # Vendors' times are whole seconds: of one second, what was read whole is the later word.
+        is_read = order.source_updated_at is not None and order.source_updated_at == state.items_updated_at
+        if is_read and not order.is_complete:
+            return currency
         values = dict(zip(_ORDER_FIELDS, _order_values(order), strict=True))
         values["currency"] = currency
         self._write_order(order.order_id, values, is_complete=order.is_complete)

@@ -176,7 +176,7 @@ async def test_a_webhook_that_was_not_true_is_put_right_by_the_reread(world: Wor
     world.crm.put("orders", "1", status=1, changed_at=minute(0), updated_at=minute(0), total=10, items=[])
     await queue(world, stream="orders", crm_id="1")
     await run(world)
-    await world.webhook(json.dumps({"id": 1, "total": 99, "updated_at": minute(0)}))
+    await world.webhook(json.dumps({"id": 1, "total": 99, "updated_at": minute(0.5)}))
     await drain(world.pool, lookup=world.lookup)
     assert await world.value("select grand_total from core.orders") == 99
     await world.webhook(json.dumps({"id": 1, "updated_at": minute(1)}))

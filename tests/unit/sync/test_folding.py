@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -270,3 +270,17 @@ def test_every_field_of_an_order_is_written() -> None:
     names = {field.name for field in fields(Order)} - {"is_complete"}
     [row] = fold("shop", None, Known(), [mapped(Batch(orders=[Order("1")]))]).orders.values()
     assert names <= set(row)
+
+
+def test_of_one_second_the_order_that_was_read_whole_goes_before_a_late_hint() -> None:
+    """A status webhook of the second in which the order was paid may arrive after the order was read, paid."""
+    moment = datetime(2026, 3, 1, 10, tzinfo=UTC)
+    known = Known(orders={"1": OrderState(True, moment, True, moment, moment)})
+    hint = Order("1", payment_status="not_paid", source_updated_at=moment, is_complete=False)
+    later = replace(hint, payment_status="paid", source_updated_at=moment + timedelta(seconds=1))
+    event = StatusEvent("1", "5", moment)
+    same = fold("shop", "UAH", known, [Mapped(Batch(orders=[hint], status_events=[event]), "webhook", moment)])
+    assert (same.orders, same.orders_partial) == ({}, {})
+    assert len(same.events) == 1
+    newer = fold("shop", "UAH", known, [Mapped(Batch(orders=[later]), "webhook", moment)])
+    assert newer.orders_partial["1"]["payment_status"] == "paid"
