@@ -11,6 +11,7 @@ import typer
 from commands.failures import CommandError
 from commands.output import JsonFlag, ProjectArgument, console, print_json, print_rows, progress_bar
 from commands.stack import Stack, require_project, run
+from connectors.errors import ConfigError
 from sync import normalise, process, pull, reconcile, replay, requests
 from sync.since import read_since, read_time
 
@@ -47,16 +48,23 @@ def sync_(
             start = _time(since, "--since", row.timezone, read_since)
             if id_ is not None and entity is not None:
                 return [await requests.read_now(pool, stack.keyring, project, entity, id_)]
-            with progress_bar(f"Pulling {project}", quiet=as_json) as bar:
-                result = await pull.pull_project(
-                    pool,
-                    stack.keyring,
-                    project,
-                    streams=None if entity is None else [entity],
-                    since=start,
-                    full=full,
-                    progress=lambda state: bar.update(state.rows, state.total, state.stream),
-                )
+            try:
+                with progress_bar(f"Pulling {project}", quiet=as_json) as bar:
+                    result = await pull.pull_project(
+                        pool,
+                        stack.keyring,
+                        project,
+                        streams=None if entity is None else [entity],
+                        since=start,
+                        full=full,
+                        progress=lambda state: bar.update(state.rows, state.total, state.stream),
+                    )
+            except ConfigError as error:
+                if row.is_enabled and not (await require_project(pool, project)).is_enabled:
+                    raise CommandError(
+                        f"{error.message}. {project} is disabled now: mend it, then `crm-elt project enable {project}`."
+                    ) from None
+                raise
             return [stream.as_row() for stream in result.streams]
 
     rows = run(work)

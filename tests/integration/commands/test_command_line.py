@@ -170,6 +170,11 @@ def test_the_connection_test_names_the_wrong_credential(
     assert "api_key" in err
     assert "not-the-key" not in out + err
 
+    code, out, err = cli("sync", "print-shop")
+    assert code == 1
+    assert "print-shop is disabled now: mend it, then `crm-elt project enable print-shop`." in err
+    assert "not-the-key" not in out + err
+
 
 def test_a_disabled_project_is_not_synced_until_it_is_enabled(cli: Cli, settings: Path) -> None:
     result(cli, "apply", str(settings), "--json")
