@@ -58,6 +58,7 @@ async def reserve(connection: Connection, account_key: str, limit: tuple[int, fl
 
 async def _reserve_known(connection: Connection, parameters: dict[str, object]) -> float | None:
     # All in expressions on the row itself: whoever waited for the row's lock computes on what the other has written.
+    # Kept are as many slots as the limit looks back upon, and of those none that lies before the window.
     cursor = await connection.execute(
         """
         update sync.rate_limits
@@ -68,7 +69,15 @@ async def _reserve_known(connection: Connection, parameters: dict[str, object]) 
                     granted[cardinality(granted)],
                     granted[cardinality(granted) - %(requests)s + 1] + %(window)s::float8 * interval '1 second'
                 )
-            )[greatest(1, cardinality(granted) + 2 - %(requests)s):],
+            )[
+                greatest(
+                    1,
+                    cardinality(granted) + 2 - %(requests)s,
+                    1 + width_bucket(
+                        clock_timestamp() - %(window)s::float8 * interval '1 second', granted
+                    )
+                ):
+            ],
             updated_at = clock_timestamp()
         where account_key = %(account)s
         returning extract(epoch from granted[cardinality(granted)] - clock_timestamp())::float8 as wait
