@@ -1,4 +1,4 @@
-"""The canonical records that every connector maps to: one dataclass per `core` table.
+"""The canonical records that every connector maps to: one struct per `core` table.
 
 Ids are the vendor's own, as text. Times are timezone-aware, in UTC. Money is `Decimal` with two digits.
 `None` in a *complete* order means the CRM says there is none; in a partial one (`Order.is_complete` false, as from a

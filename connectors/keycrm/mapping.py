@@ -8,9 +8,10 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from urllib.parse import unquote_plus
+
+from msgspec.structs import replace
 
 from connectors.errors import SkipRowError
 from connectors.protocol import MappingContext
