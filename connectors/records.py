@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 
 
-class StatusGroup(msgspec.Struct, frozen=True):
+class StatusGroup(msgspec.Struct, frozen=True, gc=False):
     status_group_id: str
     name: str
 
 
-class Status(msgspec.Struct, frozen=True):
+class Status(msgspec.Struct, frozen=True, gc=False):
     status_id: str
     name: str
     alias: str | None = None
@@ -30,7 +30,7 @@ class Status(msgspec.Struct, frozen=True):
     is_active: bool = True
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):
     source_id: str
     name: str
     alias: str | None = None
@@ -38,7 +38,7 @@ class Source(msgspec.Struct, frozen=True):
     currency: str | None = None
 
 
-class Customer(msgspec.Struct, frozen=True):
+class Customer(msgspec.Struct, frozen=True, gc=False):
     customer_id: str
     full_name: str | None = None
     phone_e164: str | None = None
@@ -56,7 +56,7 @@ class Customer(msgspec.Struct, frozen=True):
     """False for the few fields of a buyer inside an order."""
 
 
-class Order(msgspec.Struct, frozen=True):
+class Order(msgspec.Struct, frozen=True, gc=False):
     order_id: str
     parent_id: str | None = None
     source_uuid: str | None = None
@@ -94,7 +94,7 @@ class Order(msgspec.Struct, frozen=True):
     is_complete: bool = True
 
 
-class StatusEvent(msgspec.Struct, frozen=True):
+class StatusEvent(msgspec.Struct, frozen=True, gc=False):
     order_id: str
     status_id: str
     status_changed_at: datetime
@@ -109,7 +109,7 @@ class StatusEvent(msgspec.Struct, frozen=True):
     """What the CRM sent, as JSON, where it is an event of its own (a webhook); None for a pulled order."""
 
 
-class OrderItem(msgspec.Struct, frozen=True):
+class OrderItem(msgspec.Struct, frozen=True, gc=False):
     quantity: Decimal
     item_id: str | None = None
     product_id: str | None = None
@@ -124,7 +124,7 @@ class OrderItem(msgspec.Struct, frozen=True):
     properties: Sequence[Any] = ()
 
 
-class OrderItems(msgspec.Struct, frozen=True):
+class OrderItems(msgspec.Struct, frozen=True, gc=False):
     """All lines of one order: they replace what was known."""
 
     order_id: str
@@ -132,7 +132,7 @@ class OrderItems(msgspec.Struct, frozen=True):
     source_updated_at: datetime | None = None
 
 
-class OrderMarketing(msgspec.Struct, frozen=True):
+class OrderMarketing(msgspec.Struct, frozen=True, gc=False):
     order_id: str
     utm_source: str | None = None
     utm_medium: str | None = None
@@ -145,7 +145,7 @@ class OrderMarketing(msgspec.Struct, frozen=True):
     """`api`, or `comment` when parsed from the manager's comment."""
 
 
-class Payment(msgspec.Struct, frozen=True):
+class Payment(msgspec.Struct, frozen=True, gc=False):
     payment_id: str
     order_id: str
     amount: Decimal
@@ -159,7 +159,7 @@ class Payment(msgspec.Struct, frozen=True):
     source_updated_at: datetime | None = None
 
 
-class OrderPayments(msgspec.Struct, frozen=True):
+class OrderPayments(msgspec.Struct, frozen=True, gc=False):
     """All payments of one order: one that is known and not among them is marked deleted."""
 
     order_id: str
@@ -167,7 +167,7 @@ class OrderPayments(msgspec.Struct, frozen=True):
     source_updated_at: datetime | None = None
 
 
-class Product(msgspec.Struct, frozen=True):
+class Product(msgspec.Struct, frozen=True, gc=False):
     product_id: str
     name: str
     sku: str | None = None
@@ -179,7 +179,7 @@ class Product(msgspec.Struct, frozen=True):
     source_updated_at: datetime | None = None
 
 
-class Offer(msgspec.Struct, frozen=True):
+class Offer(msgspec.Struct, frozen=True, gc=False):
     offer_id: str
     product_id: str | None = None
     sku: str | None = None
@@ -190,7 +190,7 @@ class Offer(msgspec.Struct, frozen=True):
     is_archived: bool = False
 
 
-class Stock(msgspec.Struct, frozen=True):
+class Stock(msgspec.Struct, frozen=True, gc=False):
     """Quantities of one offer, summed over warehouses; the offer may not be known yet."""
 
     offer_id: str
@@ -199,7 +199,7 @@ class Stock(msgspec.Struct, frozen=True):
     sku: str | None = None
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A company, clinic, terminal or the whole account, as far as it has a zone or a currency of its own."""
 
     place_id: str
@@ -210,7 +210,7 @@ class Place(msgspec.Struct, frozen=True):
     currency: str | None = None
 
 
-class Transaction(msgspec.Struct, frozen=True):
+class Transaction(msgspec.Struct, frozen=True, gc=False):
     """A sale. What counts as one, and how it is named, is said in the connector's README."""
 
     external_id: str
@@ -228,21 +228,21 @@ class Transaction(msgspec.Struct, frozen=True):
     source_updated_at: datetime | None = None
 
 
-class Reversal(msgspec.Struct, frozen=True):
+class Reversal(msgspec.Struct, frozen=True, gc=False):
     """The record is no sale (any more): cancelled, unpaid again or deleted. Says nothing of a sale never seen."""
 
     external_id: str
     source_updated_at: datetime | None = None
 
 
-class Reread(msgspec.Struct, frozen=True):
+class Reread(msgspec.Struct, frozen=True, gc=False):
     """A payload was only a hint: ask the CRM for the whole object."""
 
     stream: str
     crm_id: str
 
 
-class Problem(msgspec.Struct, frozen=True):
+class Problem(msgspec.Struct, frozen=True, gc=False):
     """A part of a payload that could not be read; becomes a dead letter, the rest of the payload is applied."""
 
     reason: str
