@@ -15,7 +15,7 @@ _usual = (0, 0, 0)
 def rare_collections() -> Iterator[None]:
     """By default each 700 new containers make a run, and each record is dozens. Memory is freed by reference counts all
     the same. May be nested, and used by several tasks of an event loop at once."""
-    global _users, _usual  # noqa: PLW0603 - the thresholds are the process's
+    global _users, _usual
     if _users == 0:
         _usual = gc.get_threshold()
         gc.set_threshold(*_THRESHOLDS)

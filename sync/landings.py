@@ -7,8 +7,8 @@ may be quicker. Rows that this very process has landed are kept for a while, so 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 
 from connectors import registry
 from database.connection import Pool
@@ -16,6 +16,9 @@ from database.repositories.queue import Entry
 from database.repositories.raw import RawRow
 from sync.normalise import PORTION_CHARACTERS, DrainResult, drain
 from sync.projects import Lookup
+
+ROOM_SECONDS = 1.0
+"""A pull that is far ahead of what is applied waits so long before it lands more."""
 
 
 class Landings:
@@ -53,8 +56,12 @@ class Landings:
                 if (row := self._rows.pop(raw_id, None)) is not None:
                     self._characters -= len(row.body or "")
 
+    @property
+    def is_full(self) -> bool:
+        return self._characters >= self._most
+
     def clear(self) -> None:
-        """Nothing waits any more: what is here was applied by somebody else."""
+        """None of them is needed."""
         self._rows.clear()
         self._characters = 0
 
@@ -67,12 +74,21 @@ class Applier:
         self.result = DrainResult()
         self._pool, self._project_id, self._lookup = pool, project_id, lookup
         self._wake = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         self._is_closing = False
 
     def landed(self, rows: Sequence[RawRow]) -> None:
         """Rows were committed and queued."""
         self.landings.add(rows)
+        if self.landings.is_full:
+            self._has_room.clear()
         self._wake.set()
+
+    async def room(self) -> None:
+        """Wait for what has landed to be applied, if that is as much as may be kept; but not for long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._has_room.wait(), ROOM_SECONDS)
 
     async def run(self) -> None:
         """Apply until `close`. What somebody else is applying just now is left to them."""
@@ -87,6 +103,10 @@ class Applier:
         """Apply all that is left, after whoever else writes the project."""
         await self._drain(wait=True)
 
+    def _note(self, done: DrainResult) -> None:
+        if not self.landings.is_full:
+            self._has_room.set()
+
     def close(self) -> None:
         self._is_closing = True
         self._wake.set()
@@ -97,15 +117,16 @@ class Applier:
             self._project_id,
             wait=wait,
             landings=self.landings,
+            progress=self._note,
             stop=lambda: self._is_closing and not wait,
             lookup=self._lookup,
         )
         self.result.add(done)
-        if not done.busy:
-            self.landings.clear()
+        self.landings.clear()  # nothing waits any more, or somebody else is at it
+        self._has_room.set()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def applying(pool: Pool, project_id: str, lookup: Lookup = registry.get) -> AsyncIterator[Applier]:
     """Apply beside the block, and what is left at its end. Raises psycopg.Error if the database is away."""
     applier = Applier(pool, project_id, lookup)

@@ -272,6 +272,7 @@ class _Job:
         """Land what is pending, with the cursor, in one transaction."""
         if not pending.pages and not pending.records:
             return
+        await self.applier.room()
         counts = result.counts
         records = list(pending.records.values())
         async with self.pool.connection() as connection, connection.transaction():
