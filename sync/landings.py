@@ -31,10 +31,10 @@ class Landings:
         self._characters = 0
 
     def add(self, rows: Sequence[RawRow]) -> None:
-        """Rows of raw.api_records, once they are committed."""
+        """Rows of raw.api_records that are one entry of the queue, once they are committed."""
+        if self.is_full:
+            return
         for row in rows:
-            if self._characters >= self._most:
-                return
             self._rows[row.raw_id] = row
             self._characters += len(row.body or "")
 
