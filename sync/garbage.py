@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_THRESHOLDS = (50_000, 20, 20)
+_THRESHOLDS = (500_000, 10, 10)
 _users = 0
 _usual = (0, 0, 0)
 
