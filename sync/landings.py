@@ -76,12 +76,13 @@ class Applier:
         self._wake = asyncio.Event()
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self._is_running = True
         self._is_closing = False
 
     def landed(self, rows: Sequence[RawRow]) -> None:
         """Rows were committed and queued."""
         self.landings.add(rows)
-        if self.landings.is_full:
+        if self.landings.is_full and self._is_running:
             self._has_room.clear()
         self._wake.set()
 
@@ -92,12 +93,16 @@ class Applier:
 
     async def run(self) -> None:
         """Apply until `close`. What somebody else is applying just now is left to them."""
-        while True:
-            await self._wake.wait()
-            if self._is_closing:
-                return
-            self._wake.clear()
-            await self._drain(wait=False)
+        try:
+            while True:
+                await self._wake.wait()
+                if self._is_closing:
+                    return
+                self._wake.clear()
+                await self._drain(wait=False)
+        finally:
+            self._is_running = False
+            self._has_room.set()
 
     async def finish(self) -> None:
         """Apply all that is left, after whoever else writes the project."""
