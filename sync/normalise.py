@@ -324,15 +324,20 @@ class Writer:
         sales: set[str] = set()
         for record in records:
             batch = record.batch
-            orders.update(order.order_id for order in batch.orders)
-            orders.update(items.order_id for items in batch.order_items)
-            orders.update(payments.order_id for payments in batch.order_payments)
-            orders.update(marketing.order_id for marketing in batch.order_marketing)
-            orders.update(reread.crm_id for reread in batch.rereads)
-            customers.update(customer.customer_id for customer in batch.customers)
-            guesses.update(event.order_id for event in batch.status_events if event.is_approximate)
-            sales.update(sale.external_id for sale in batch.transactions)
-            sales.update(sale.external_id for sale in batch.reversals)
+            for group in (batch.orders, batch.order_items, batch.order_payments, batch.order_marketing):
+                for part in group:
+                    orders.add(part.order_id)
+            for reread in batch.rereads:
+                orders.add(reread.crm_id)
+            for customer in batch.customers:
+                customers.add(customer.customer_id)
+            for event in batch.status_events:
+                if event.is_approximate:
+                    guesses.add(event.order_id)
+            for sale in batch.transactions:
+                sales.add(sale.external_id)
+            for reversal in batch.reversals:
+                sales.add(reversal.external_id)
         if self._sales is not None:
             self._sales |= sales
         return Known(
