@@ -1,4 +1,4 @@
-"""The canonical records that every connector maps to: one dataclass per `core` table.
+"""The canonical records that every connector maps to: one struct per `core` table.
 
 Ids are the vendor's own, as text. Times are timezone-aware, in UTC. Money is `Decimal` with two digits.
 `None` in a *complete* order means the CRM says there is none; in a partial one (`Order.is_complete` false, as from a
@@ -13,15 +13,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class StatusGroup:
+
+class StatusGroup(msgspec.Struct, frozen=True, gc=False):
     status_group_id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True, gc=False):
     status_id: str
     name: str
     alias: str | None = None
@@ -30,8 +30,7 @@ class Status:
     is_active: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True, gc=False):
     source_id: str
     name: str
     alias: str | None = None
@@ -39,8 +38,7 @@ class Source:
     currency: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(msgspec.Struct, frozen=True, gc=False):
     customer_id: str
     full_name: str | None = None
     phone_e164: str | None = None
@@ -58,8 +56,7 @@ class Customer:
     """False for the few fields of a buyer inside an order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, gc=False):
     order_id: str
     parent_id: str | None = None
     source_uuid: str | None = None
@@ -97,8 +94,7 @@ class Order:
     is_complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class StatusEvent:
+class StatusEvent(msgspec.Struct, frozen=True, gc=False):
     order_id: str
     status_id: str
     status_changed_at: datetime
@@ -113,8 +109,7 @@ class StatusEvent:
     """What the CRM sent, as JSON, where it is an event of its own (a webhook); None for a pulled order."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderItem:
+class OrderItem(msgspec.Struct, frozen=True, gc=False):
     quantity: Decimal
     item_id: str | None = None
     product_id: str | None = None
@@ -129,8 +124,7 @@ class OrderItem:
     properties: Sequence[Any] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OrderItems:
+class OrderItems(msgspec.Struct, frozen=True, gc=False):
     """All lines of one order: they replace what was known."""
 
     order_id: str
@@ -138,8 +132,7 @@ class OrderItems:
     source_updated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderMarketing:
+class OrderMarketing(msgspec.Struct, frozen=True, gc=False):
     order_id: str
     utm_source: str | None = None
     utm_medium: str | None = None
@@ -152,8 +145,7 @@ class OrderMarketing:
     """`api`, or `comment` when parsed from the manager's comment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
+class Payment(msgspec.Struct, frozen=True, gc=False):
     payment_id: str
     order_id: str
     amount: Decimal
@@ -167,8 +159,7 @@ class Payment:
     source_updated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderPayments:
+class OrderPayments(msgspec.Struct, frozen=True, gc=False):
     """All payments of one order: one that is known and not among them is marked deleted."""
 
     order_id: str
@@ -176,8 +167,7 @@ class OrderPayments:
     source_updated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(msgspec.Struct, frozen=True, gc=False):
     product_id: str
     name: str
     sku: str | None = None
@@ -189,8 +179,7 @@ class Product:
     source_updated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True, gc=False):
     offer_id: str
     product_id: str | None = None
     sku: str | None = None
@@ -201,8 +190,7 @@ class Offer:
     is_archived: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stock:
+class Stock(msgspec.Struct, frozen=True, gc=False):
     """Quantities of one offer, summed over warehouses; the offer may not be known yet."""
 
     offer_id: str
@@ -211,8 +199,7 @@ class Stock:
     sku: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A company, clinic, terminal or the whole account, as far as it has a zone or a currency of its own."""
 
     place_id: str
@@ -223,8 +210,7 @@ class Place:
     currency: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(msgspec.Struct, frozen=True, gc=False):
     """A sale. What counts as one, and how it is named, is said in the connector's README."""
 
     external_id: str
@@ -242,24 +228,21 @@ class Transaction:
     source_updated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reversal:
+class Reversal(msgspec.Struct, frozen=True, gc=False):
     """The record is no sale (any more): cancelled, unpaid again or deleted. Says nothing of a sale never seen."""
 
     external_id: str
     source_updated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reread:
+class Reread(msgspec.Struct, frozen=True, gc=False):
     """A payload was only a hint: ask the CRM for the whole object."""
 
     stream: str
     crm_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True, gc=False):
     """A part of a payload that could not be read; becomes a dead letter, the rest of the payload is applied."""
 
     reason: str

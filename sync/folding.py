@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
+
+from msgspec.structs import replace
 
 from connectors.records import (
     Batch,
@@ -27,13 +29,13 @@ from connectors.records import (
 )
 from database.repositories.core import CUSTOMER_COLUMNS, EventState, OrderState
 
-_ORDER_FIELDS = tuple(name for name in Order.__dataclass_fields__ if name != "is_complete")
-_CUSTOMER_FIELDS = tuple(name for name in CUSTOMER_COLUMNS if name in Customer.__dataclass_fields__)
-_MARKETING_FIELDS = tuple(OrderMarketing.__dataclass_fields__)
+_ORDER_FIELDS = tuple(name for name in Order.__struct_fields__ if name != "is_complete")
+_CUSTOMER_FIELDS = tuple(name for name in CUSTOMER_COLUMNS if name in Customer.__struct_fields__)
+_MARKETING_FIELDS = OrderMarketing.__struct_fields__
 _order_values = attrgetter(*_ORDER_FIELDS)
 _customer_values = attrgetter(*_CUSTOMER_FIELDS)
 _marketing_values = attrgetter(*_MARKETING_FIELDS)
-_TRANSACTION_FIELDS = tuple(Transaction.__dataclass_fields__)
+_TRANSACTION_FIELDS = Transaction.__struct_fields__
 _transaction_values = attrgetter(*_TRANSACTION_FIELDS)
 
 

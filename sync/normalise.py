@@ -7,9 +7,11 @@ row twice changes nothing. A row that cannot be applied becomes a dead letter an
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Protocol
 
 import msgspec
 import psycopg
@@ -22,6 +24,7 @@ from connectors.records import Batch
 from database.connection import Connection, Pool
 from database.repositories import core, dead_letters, locks, logs, queue, raw, requests, transactions
 from database.repositories.dead_letters import Letter
+from database.repositories.queue import Entry
 from database.repositories.raw import RawRow
 from sync import projects
 from sync.failed_records import open_letters
@@ -34,6 +37,8 @@ BATCH_ROWS = 2000
 """Raw rows per transaction."""
 PORTION_CHARACTERS = 8_000_000
 """Text that is held at once; a portion of a batch is written before the next one is read."""
+YIELD_ROWS = 50
+"""Rows that are mapped before other tasks (a pull's requests) have their turn."""
 LOGGED_FAILURES = 20
 """Failures of a portion that are in the integration log one by one."""
 LOGGED_CHARACTERS = 4000
@@ -69,6 +74,18 @@ class DrainResult:
 Progress = Callable[[DrainResult], None]
 
 
+class Landings(Protocol):
+    """Rows of raw.api_records that the caller has at hand: sync.landings.Landings."""
+
+    def of(self, entries: Sequence[Entry]) -> Sequence[RawRow] | None:
+        """The rows of these entries in their order; None if one of them is not here."""
+        ...
+
+    def forget(self, entries: Sequence[Entry]) -> None:
+        """These are applied."""
+        ...
+
+
 async def drain(
     pool: Pool,
     project_id: str | None = None,
@@ -77,12 +94,14 @@ async def drain(
     wait: bool = False,
     progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
+    landings: Landings | None = None,
     lookup: Lookup = registry.get,
 ) -> DrainResult:
     """Apply what is queued, of one project or of all, until the queue is empty or about `limit` raw rows are done.
 
     A project that somebody else drains is left to them (`busy`), or waited for with `wait`. `stop` is asked between
-    transactions. Raises psycopg.Error if the database is away; what was committed stays.
+    transactions. `landings` spare reading what is at hand. Raises psycopg.Error if the database is away; what was
+    committed stays.
     """
     result = DrainResult()
     if project_id is None:
@@ -93,7 +112,7 @@ async def drain(
     for name in names:
         while not stop() and (limit is None or result.rows < limit):
             rows = BATCH_ROWS if limit is None else min(BATCH_ROWS, limit - result.rows)
-            done = await _drain_batch(pool, name, rows, wait=wait, lookup=lookup)
+            done = await _drain_batch(pool, name, rows, wait=wait, landings=landings, lookup=lookup)
             if done is None:
                 result.busy.append(name)
                 break
@@ -105,7 +124,9 @@ async def drain(
     return result
 
 
-async def _drain_batch(pool: Pool, project_id: str, max_rows: int, *, wait: bool, lookup: Lookup) -> DrainResult | None:
+async def _drain_batch(
+    pool: Pool, project_id: str, max_rows: int, *, wait: bool, landings: Landings | None, lookup: Lookup
+) -> DrainResult | None:
     """One transaction; None if somebody else writes the project."""
     async with pool.connection() as connection, connection.transaction():
         if wait:
@@ -117,13 +138,18 @@ async def _drain_batch(pool: Pool, project_id: str, max_rows: int, *, wait: bool
         if not entries:
             return result
         writer = await Writer.open(connection, project_id, lookup)
-        portions = raw.read_entries(
-            connection, project_id, entries, max_rows=max_rows, max_characters=PORTION_CHARACTERS
-        )
-        async for rows in portions:
-            result.add(await writer.apply(rows))
+        if landings is not None and (at_hand := landings.of(entries)) is not None:
+            result.add(await writer.apply(at_hand))
+        else:
+            portions = raw.read_entries(
+                connection, project_id, entries, max_rows=max_rows, max_characters=PORTION_CHARACTERS
+            )
+            async for rows in portions:
+                result.add(await writer.apply(rows))
         await queue.delete(connection, project_id, [entry.queue_id for entry in entries])
         await writer.finish()
+    if landings is not None:
+        landings.forget(entries)
     if result.failed:
         _log.warning("records_failed", project_id=project_id, failed=result.failed, rows=result.rows)
     return result
@@ -171,7 +197,9 @@ class Writer:
         """Map and write rows in their order; those that cannot be applied become dead letters."""
         letters: list[Letter] = []
         mapped: list[tuple[RawRow, Mapped]] = []
-        for row in rows:
+        for position, row in enumerate(rows):
+            if position % YIELD_ROWS == YIELD_ROWS - 1:
+                await asyncio.sleep(0)
             try:
                 batch = self._map(row)
                 check(batch, row.body or "")
@@ -296,15 +324,20 @@ class Writer:
         sales: set[str] = set()
         for record in records:
             batch = record.batch
-            orders.update(order.order_id for order in batch.orders)
-            orders.update(items.order_id for items in batch.order_items)
-            orders.update(payments.order_id for payments in batch.order_payments)
-            orders.update(marketing.order_id for marketing in batch.order_marketing)
-            orders.update(reread.crm_id for reread in batch.rereads)
-            customers.update(customer.customer_id for customer in batch.customers)
-            guesses.update(event.order_id for event in batch.status_events if event.is_approximate)
-            sales.update(sale.external_id for sale in batch.transactions)
-            sales.update(sale.external_id for sale in batch.reversals)
+            for group in (batch.orders, batch.order_items, batch.order_payments, batch.order_marketing):
+                for part in group:
+                    orders.add(part.order_id)
+            for reread in batch.rereads:
+                orders.add(reread.crm_id)
+            for customer in batch.customers:
+                customers.add(customer.customer_id)
+            for event in batch.status_events:
+                if event.is_approximate:
+                    guesses.add(event.order_id)
+            for sale in batch.transactions:
+                sales.add(sale.external_id)
+            for reversal in batch.reversals:
+                sales.add(reversal.external_id)
         if self._sales is not None:
             self._sales |= sales
         return Known(

@@ -23,8 +23,10 @@ from database.repositories.dead_letters import Letter
 from database.repositories.runs import Counts
 from sync import projects
 from sync.failed_records import open_letters
+from sync.garbage import rare_collections
 from sync.gateway import ProjectAccount, open_account, open_session
-from sync.normalise import DrainResult, drain
+from sync.landings import Applier, applying
+from sync.normalise import DrainResult
 from sync.projects import Lookup, Project
 from sync.settings.rows import SYNC_DEFAULTS
 from sync.tracebacks import frames
@@ -133,24 +135,37 @@ async def pull_project(
         account = replace(account, since=since)
     result = PullResult(project_id)
     errors: list[ConnectorError] = []
-    job = _Job(pool, project.connector, account, window, since is not None, full, trigger, dagster_run_id, progress)
-    try:
-        async with open_session(pool, account) as http:
-            for stream in chosen:
-                done = StreamResult(stream.name)
-                result.streams.append(done)
-                try:
-                    await job.pull(http, stream, done)
-                except ConfigError:
-                    raise
-                except UnreachableError as error:
-                    errors.append(error)
-                    break  # the other streams would wait for the same nobody, and keep others from their turn
-                except ConnectorError as error:
-                    errors.append(error)
-    except ConfigError as error:
-        errors.append(error)
-    result.applied = await drain(pool, project_id, wait=True, lookup=lookup)
+    with rare_collections():
+        async with applying(pool, project_id, lookup) as applier:
+            job = _Job(
+                pool,
+                project.connector,
+                account,
+                applier,
+                window,
+                since is not None,
+                full,
+                trigger,
+                dagster_run_id,
+                progress,
+            )
+            try:
+                async with open_session(pool, account) as http:
+                    for stream in chosen:
+                        done = StreamResult(stream.name)
+                        result.streams.append(done)
+                        try:
+                            await job.pull(http, stream, done)
+                        except ConfigError:
+                            raise
+                        except UnreachableError as error:
+                            errors.append(error)
+                            break  # the other streams would wait for the same nobody, and keep others from their turn
+                        except ConnectorError as error:
+                            errors.append(error)
+            except ConfigError as error:
+                errors.append(error)
+    result.applied = applier.result
     async with pool.connection() as connection:
         if config := next((error for error in errors if isinstance(error, ConfigError)), None):
             await disable(connection, project_id, config)
@@ -177,6 +192,7 @@ class _Job:
     pool: Pool
     connector: Connector
     account: ProjectAccount
+    applier: Applier
     window: Window | None
     is_since: bool
     is_full: bool
@@ -256,17 +272,14 @@ class _Job:
         """Land what is pending, with the cursor, in one transaction."""
         if not pending.pages and not pending.records:
             return
+        await self.applier.room()
         counts = result.counts
+        records = list(pending.records.values())
         async with self.pool.connection() as connection, connection.transaction():
             landed = raw.Landed(0, 0, 0)
-            if pending.records:
+            if records:
                 landed = await raw.land_api_records(
-                    connection,
-                    self.project_id,
-                    self.account.crm,
-                    stream.name,
-                    result.run_id,
-                    list(pending.records.values()),
+                    connection, self.project_id, self.account.crm, stream.name, result.run_id, records
                 )
             if pending.problems:
                 await open_letters(
@@ -288,6 +301,7 @@ class _Job:
             assert result.run_id is not None
             await runs.update(connection, self.project_id, result.run_id, after)
         result.counts = after
+        self.applier.landed(raw.rows_of(landed, self.account.crm, stream.name, records, origin="pull"))
         total = pending.total
         pending.clear()
         if self.progress is not None:

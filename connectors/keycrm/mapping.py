@@ -8,9 +8,10 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from urllib.parse import unquote_plus
+
+from msgspec.structs import replace
 
 from connectors.errors import SkipRowError
 from connectors.protocol import MappingContext
@@ -273,11 +274,12 @@ def _customer(
 ) -> Customer:
     """What /buyer and the buyer of an order tell alike; phone and email are lists in the one and texts in the other."""
     phones, emails = row.texts("phone"), row.texts("email")
+    numbers = [_phone(phone, context) for phone in phones]
     return Customer(
         customer_id=customer_id,
         full_name=row.text("full_name"),
-        phone_e164=_first_phone(phones, context),
-        phones=tuple(_phone(phone, context) or phone for phone in phones),
+        phone_e164=next((number for number in numbers if number is not None), None),
+        phones=tuple([number or phone for number, phone in zip(numbers, phones, strict=True)]),
         email=emails[0] if emails else None,
         emails=emails,
         company_id=row.id("company_id"),
@@ -421,10 +423,6 @@ def _marketing(given: Fields | None, comment: str | None, order_id: str) -> Orde
 
 def _phone(text: str | None, context: MappingContext) -> str | None:
     return None if text is None else parse_phone(text, context.region)
-
-
-def _first_phone(phones: tuple[str, ...], context: MappingContext) -> str | None:
-    return next((found for phone in phones if (found := parse_phone(phone, context.region)) is not None), None)
 
 
 _MAPPERS: dict[str, Callable[[Batch, Fields, str, MappingContext], None]] = {

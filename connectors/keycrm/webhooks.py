@@ -8,11 +8,11 @@ by-event routes also take the bare object.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from connectors.errors import SkipRowError, WebhookUnreadableError
 from connectors.http import decode_json, encode_json

@@ -1,7 +1,8 @@
 """Schema core: reading what decides on the next write, and one upsert per table and batch.
 
-Rows travel as one JSON document each statement and are unpacked by PostgreSQL: a single parameter, whatever the number
-of rows and columns. The caller holds the project's lock (`queue.lock_name`), so nobody else writes in between.
+Rows and ids travel as one JSON document each statement and are unpacked by PostgreSQL: a single parameter, whatever the
+number of rows and columns, and written faster than an array. The caller holds the project's lock (`queue.lock_name`),
+so nobody else writes in between.
 """
 
 from __future__ import annotations
@@ -239,10 +240,10 @@ async def replace_items(
     await connection.execute(
         """
         delete from core.order_items as stored
-        using unnest(%s::text[], %s::integer[]) as o (order_id, lines)
+        using json_to_recordset(%s::json) as o (order_id text, lines integer)
         where stored.project_id = %s and stored.order_id = o.order_id and stored.line_number > o.lines
         """,
-        [list(line_counts), list(line_counts.values()), project_id],
+        [_document([{"order_id": order_id, "lines": count} for order_id, count in line_counts.items()]), project_id],
     )
     if rows:
         await connection.execute(_ITEMS.overwrite, {"project": project_id, "rows": _document(rows)})
@@ -297,11 +298,11 @@ async def order_states(connection: Connection, project_id: str, order_ids: Colle
         select o.order_id, true as exists, o.source_updated_at, o.has_items, o.items_updated_at, o.payments_updated_at,
             m.order_id is not null as has_marketing, m.source as marketing_source,
             m.source_updated_at as marketing_updated_at
-        from unnest(%(ids)s::text[]) as wanted (order_id)
+        from json_array_elements_text(%(ids)s::json) as wanted (order_id)
         join core.orders as o on o.project_id = %(project)s and o.order_id = wanted.order_id
         left join core.order_marketing as m on m.project_id = o.project_id and m.order_id = o.order_id
         """,
-        {"ids": list(order_ids), "project": project_id},
+        {"ids": _document(list(order_ids)), "project": project_id},
     )
     return {row.pop("order_id"): OrderState(**row) for row in await cursor.fetchall()}
 
@@ -313,10 +314,10 @@ async def customer_times(
     cursor = await connection.execute(
         """
         select c.customer_id, c.source_updated_at
-        from unnest(%s::text[]) as wanted (customer_id)
+        from json_array_elements_text(%s::json) as wanted (customer_id)
         join core.customers as c on c.project_id = %s and c.customer_id = wanted.customer_id
         """,
-        [list(customer_ids), project_id],
+        [_document(list(customer_ids)), project_id],
     )
     return {row["customer_id"]: row["source_updated_at"] for row in await cursor.fetchall()}
 

@@ -52,6 +52,11 @@ class Landed:
     new: int
     changed: int
     unchanged: int
+    record_ids: Sequence[int] = ()
+    """Of the records that were stored, in the order given."""
+    positions: Sequence[int] | None = None
+    """Which of the records given those are, from 0; None: all."""
+    fetched_at: datetime | None = None
 
 
 async def land_api_records(
@@ -82,9 +87,14 @@ async def land_api_records(
         landing as materialized (
             select crm_id, content_hash, body, position from incoming where is_changed or %(all)s
         ),
+        moment as materialized (
+            select clock_timestamp() as fetched_at
+        ),
         landed as (
-            insert into raw.api_records (project_id, crm, stream, crm_id, run_id, content_hash, body)
-            select %(project)s, %(crm)s, %(stream)s, crm_id, %(run)s, content_hash, body from landing order by position
+            insert into raw.api_records (project_id, crm, stream, crm_id, fetched_at, run_id, content_hash, body)
+            select %(project)s, %(crm)s, %(stream)s, crm_id, fetched_at, %(run)s, content_hash, body
+            from landing, moment
+            order by position
             returning record_id
         ),
         hashed as (
@@ -99,7 +109,13 @@ async def land_api_records(
         )
         select count(*) filter (where is_new) as new,
             count(*) filter (where is_changed and not is_new) as changed,
-            count(*) filter (where not is_changed) as unchanged
+            count(*) filter (where not is_changed) as unchanged,
+            (select coalesce(array_agg(record_id order by record_id), '{}') from landed) as record_ids,
+            case
+                when exists (select from incoming where not is_changed) and not %(all)s
+                then array(select (position - 1)::integer from landing order by position)
+            end as positions,
+            (select fetched_at from moment) as fetched_at
         from incoming
         """,
         {
@@ -116,6 +132,15 @@ async def land_api_records(
     row = await cursor.fetchone()
     assert row is not None
     return Landed(**row)
+
+
+def rows_of(landed: Landed, crm: str, stream: str, records: Sequence[Record], *, origin: str) -> list[RawRow]:
+    """What `land_api_records` has stored of these records, as `read_entries` would give it."""
+    stored = records if landed.positions is None else [records[position] for position in landed.positions]
+    return [
+        RawRow("api", record_id, crm, stream, record.crm_id, None, landed.fetched_at, origin, record.body)
+        for record_id, record in zip(landed.record_ids, stored, strict=True)
+    ]
 
 
 async def land_tombstone(

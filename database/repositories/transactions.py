@@ -19,10 +19,10 @@ async def times(connection: Connection, project_id: str, external_ids: Collectio
     cursor = await connection.execute(
         """
         select t.external_id, t.source_updated_at
-        from unnest(%s::text[]) as wanted (external_id)
+        from json_array_elements_text(%s::json) as wanted (external_id)
         join core.transactions as t on t.project_id = %s and t.external_id = wanted.external_id
         """,
-        [list(external_ids), project_id],
+        [msgspec.json.encode(list(external_ids)).decode(), project_id],
     )
     return {row["external_id"]: row["source_updated_at"] for row in await cursor.fetchall()}
 

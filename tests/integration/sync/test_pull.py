@@ -5,13 +5,15 @@ import json
 from datetime import datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from connectors.errors import ConfigError, ConnectorError, PermanentError, RetryError, UnreachableError
 from connectors.protocol import Window
-from database.repositories import locks, runs
+from database.repositories import locks, queue, raw, runs
+from sync import landings
 from sync.pull import PullProgress, PullResult, pull_project
-from tests.support.toy_crm import minute
+from tests.support.toy_crm import minute, record
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -123,7 +125,7 @@ async def test_a_killed_pull_is_marked_abandoned_and_the_next_one_resumes(world:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert await world.value("select state from sync.runs") == "running"
-    assert await world.value("select count(*) from core.orders") == 0
+    assert await world.value("select count(*) from core.orders") in (0, 100)  # applied beside the pull, or not yet
 
     world.crm.before_page = None
     result = await pull(world, streams=["orders"])
@@ -132,6 +134,73 @@ async def test_a_killed_pull_is_marked_abandoned_and_the_next_one_resumes(world:
     assert states == ["abandoned", "success"]
     assert await world.value("select count(*) from core.orders") == 120
     assert await world.value("select count(*) from raw.api_records") == 120
+
+
+async def test_what_has_landed_is_applied_while_the_pull_goes_on(world: World) -> None:
+    fill(world)
+
+    async def wait_for_core() -> None:
+        async with asyncio.timeout(20):
+            while await world.value("select count(*) from core.orders") < 100:  # noqa: ASYNC110 - the database's
+                await asyncio.sleep(0.02)
+
+    # The third page comes only once the first two are in core.
+    world.crm.before_page = lambda stream, page: wait_for_core() if stream == "orders" and page == 2 else None
+    result = await pull(world, streams=["orders"])
+    assert result.applied.rows == 120
+    assert await world.value("select count(*) from core.orders") == 120
+    assert await world.value("select count(*) from sync.raw_queue") == 0
+
+
+async def test_what_somebody_else_is_applying_is_left_to_them_until_the_end(world: World) -> None:
+    fill(world)
+    async with world.pool.connection() as other, other.transaction():
+        await locks.wait_transaction(other, queue.lock_name("shop"))
+        task = asyncio.create_task(pull(world, streams=["orders"]))
+        async with asyncio.timeout(20):
+            while not await world.value("select count(*) from sync.runs where state = 'success'"):  # noqa: ASYNC110 - the database's
+                await asyncio.sleep(0.02)
+        assert await world.value("select count(*) from raw.api_records") == 120
+        assert await world.value("select count(*) from core.orders") == 0
+        assert not task.done()
+    assert (await asyncio.wait_for(task, 20)).applied.rows == 120
+    assert await world.value("select count(*) from core.orders") == 120
+
+
+async def test_an_error_while_applying_ends_the_pull_once_all_has_landed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world)
+
+    async def fail(*arguments: Any, **options: Any) -> None:
+        raise psycopg.OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(landings, "drain", fail)
+        with pytest.raises(psycopg.OperationalError):
+            await pull(world, streams=["orders"])
+    assert await world.value("select count(*) from raw.api_records") == 120
+    assert (await pull(world, streams=["orders"])).applied.rows == 120
+    assert await world.value("select count(*) from core.orders") == 120
+
+
+async def test_rows_at_hand_are_those_that_the_database_has(world: World) -> None:
+    fill(world, orders=3)
+    world.crm.records["orders"]["2"] |= {"customer_name": 'Ў \u2028 \U0001f600 \\ "quoted"'}
+    records = [record("orders", row) for row in world.crm.records["orders"].values()]
+    async with world.pool.connection() as connection, connection.transaction():
+        for given in (records[:1], records):
+            run_id = await runs.insert(connection, "shop", kind="pull", stream="orders", trigger="test")
+            landed = await raw.land_api_records(connection, "shop", "toy", "orders", run_id, given)
+        assert (landed.new, landed.unchanged, len(landed.record_ids)) == (2, 1, 2)
+        entries = await queue.take(connection, "shop", 100)
+        read = [
+            row
+            async for rows in raw.read_entries(connection, "shop", entries[1:], max_rows=10, max_characters=10**6)
+            for row in rows
+        ]
+    assert [row.crm_id for row in read] == ["2", "3"]
+    assert raw.rows_of(landed, "toy", "orders", records, origin="pull") == read
 
 
 async def test_a_running_run_is_not_taken_for_a_dead_one(world: World) -> None:

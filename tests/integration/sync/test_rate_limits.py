@@ -24,7 +24,8 @@ async def test_two_pools_together_never_exceed_the_limit_in_any_window(
     times: list[float] = []
     late: list[float] = []
     slots: dict[object, float] = {}
-    reserve = rate_limits.reserve
+    shared = [0.0]
+    reserve, reserve_at_once = rate_limits.reserve, rate_limits.reserve_at_once
 
     async def noted(connection: Connection, account_key: str, limit: tuple[int, float]) -> float:
         began = time.monotonic()
@@ -32,14 +33,19 @@ async def test_two_pools_together_never_exceed_the_limit_in_any_window(
         slots[asyncio.current_task()] = began + max(wait, 0)
         return wait
 
+    async def noted_at_once(connection: Connection, account_key: str, limit: tuple[int, float], count: int) -> bool:
+        shared.append(time.monotonic())
+        return await reserve_at_once(connection, account_key, limit, count)
+
     monkeypatch.setattr(rate_limits, "reserve", noted)
+    monkeypatch.setattr(rate_limits, "reserve_at_once", noted_at_once)
     async with open_pool(database_url) as one, open_pool(database_url) as two:
 
         async def work(limiter: PostgresRateLimiter) -> None:
             for _ in range(7):
                 await limiter.acquire("account", limit)
                 times.append(time.monotonic())
-                late.append(times[-1] - slots[asyncio.current_task()])
+                late.append(times[-1] - slots.pop(asyncio.current_task(), shared[-1]))
 
         started = time.monotonic()
         limiters = [PostgresRateLimiter(pool) for pool in (one, two)]
@@ -71,6 +77,43 @@ async def test_the_slots_themselves_are_an_exact_sliding_window(database_url: st
 
         await asyncio.gather(*(reserve() for _ in range(3)))
     assert most_in_window(sorted(set(slots)), limit[1]) <= limit[0]
+
+
+async def test_slots_that_are_reserved_together_count_one_by_one(database_url: str) -> None:
+    limit = (5, 30.0)
+    async with open_pool(database_url) as pool, pool.connection() as connection:
+        assert not await rate_limits.reserve_at_once(connection, "account", limit, 1), "the account is not known yet"
+        assert await rate_limits.reserve(connection, "account", limit) <= 0
+        assert await rate_limits.reserve_at_once(connection, "account", limit, 3)
+        assert not await rate_limits.reserve_at_once(connection, "account", limit, 2), "one is left"
+        assert await rate_limits.reserve_at_once(connection, "account", limit, 1)
+        assert not await rate_limits.reserve_at_once(connection, "account", limit, 1)
+        assert 29 < await rate_limits.reserve(connection, "account", limit) < 31
+        await rate_limits.block(connection, "other", 60.0)
+        assert not await rate_limits.reserve_at_once(connection, "other", limit, 1), "the CRM has blocked it"
+
+
+async def test_those_who_ask_at_the_same_time_share_a_transaction(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+    reserve_at_once = rate_limits.reserve_at_once
+
+    async def noted(connection: Connection, account_key: str, limit: tuple[int, float], count: int) -> bool:
+        counts.append(count)
+        return await reserve_at_once(connection, account_key, limit, count)
+
+    monkeypatch.setattr(rate_limits, "reserve_at_once", noted)
+    async with open_pool(database_url) as pool:
+        limiter = PostgresRateLimiter(pool)
+        await limiter.acquire("account", (100, 30.0))
+        counts.clear()
+        await asyncio.gather(*(limiter.acquire("account", (100, 30.0)) for _ in range(12)))
+        assert sum(counts) == 12
+        assert len(counts) < 12
+        async with pool.connection() as connection:
+            cursor = await connection.execute("select cardinality(granted) as n from sync.rate_limits")
+            assert await cursor.fetchone() == {"n": 13}
 
 
 async def test_accounts_do_not_share_a_limit(database_url: str) -> None:
