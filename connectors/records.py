@@ -256,6 +256,8 @@ class Reread:
 
     stream: str
     crm_id: str
+    fingerprint: bytes | None = None
+    """Of what the payload tells of the object. If a write of ours left the same one, there is nothing new to read."""
 
 
 @dataclass(frozen=True, slots=True)

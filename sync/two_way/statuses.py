@@ -1,0 +1,61 @@
+"""An order's status in the words of the CRM and in those of vms: many to one on the way in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from connectors.protocol import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStatus:
+    """A row of core.statuses with the settings' overlay."""
+
+    status_id: str
+    alias: str | None = None
+    name: str | None = None
+    group_id: str | None = None
+    is_active: bool = True
+
+
+class StatusWords:
+    """Translates; what the project's `status_map` says goes before the CRM's usual meaning."""
+
+    def __init__(
+        self, statuses: Sequence[KnownStatus], status_map: Mapping[str, str], vocabulary: Vocabulary | None
+    ) -> None:
+        """`statuses` in the CRM's order; `status_map` is keyed by id, alias or name, in the settings' order."""
+        self._statuses = {status.status_id: status for status in statuses}
+        self._own = status_map
+        self._usual = vocabulary or Vocabulary()
+
+    def to_vms(self, status_id: str | None, group_id: str | None = None) -> str | None:
+        """The word of vms; None if nothing tells."""
+        if status_id is None:
+            return None
+        known = self._statuses.get(status_id, KnownStatus(status_id))
+        keys = [key for key in (status_id, known.alias, known.name) if key]
+        for words in (self._own, self._usual.statuses):
+            for key in keys:
+                if key in words:
+                    return words[key]
+        group = known.group_id or group_id
+        return None if group is None else self._own.get(group) or self._usual.status_groups.get(group)
+
+    def to_crm(self, word: str, current: str | None = None) -> str | None:
+        """The CRM's status for a word of vms: the current one if it means that already, else the first of the settings
+        that does, else the CRM's first active one. None: this CRM has none."""
+        if current is not None and self.to_vms(current) == word:
+            return current
+        by_key: dict[str, str] = {}
+        for status in self._statuses.values():
+            for key in (status.name, status.alias, status.status_id):
+                if key:
+                    by_key[key] = status.status_id
+        for key, meaning in self._own.items():
+            if meaning == word and key in by_key:
+                return by_key[key]
+        fitting = [status for status in self._statuses.values() if self.to_vms(status.status_id) == word]
+        fitting.sort(key=lambda status: not status.is_active)
+        return fitting[0].status_id if fitting else None

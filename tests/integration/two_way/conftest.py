@@ -1,0 +1,19 @@
+"""A pool, a toy CRM and a project of it on a fresh database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from database.connection import open_pool
+from database.encryption import Keyring
+from tests.support.world import World
+
+
+@pytest.fixture
+async def world(database_url: str, keyring: Keyring) -> AsyncIterator[World]:
+    async with open_pool(database_url, max_size=8) as pool:
+        made = World(database_url, pool, keyring)
+        await made.add_project()
+        yield made
