@@ -10,8 +10,6 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from connectors.values.fields import Fields
 
 _SUMS = ("grand_total", "total_discount", "expenses_sum")
@@ -42,10 +40,11 @@ def echo(order: Mapping[str, Any]) -> tuple[tuple[str, str, bytes], ...]:
 
 def _hash(kind: str, fields: Fields, values: list[str | None]) -> bytes | None:
     found_id, updated_at = fields.id("id"), fields.time("updated_at")
-    if found_id is None or updated_at is None:
-        return None
+    if found_id is None or updated_at is None or fields.notes:
+        return None  # what cannot be read is not known to be ours
     stamp = updated_at.replace(microsecond=0).isoformat()
-    return hashlib.sha256(msgspec.json.encode([kind, found_id, stamp, *values])).digest()
+    text = repr([kind, found_id, stamp, *values])
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _amount(fields: Fields, name: str) -> str:

@@ -90,7 +90,7 @@ def changed_product(work: Work) -> dict[str, Any]:
         wanted = data[name] or None
         is_kept = wanted is None and (name in ("name", "sku") or work.was_there)
         if not is_kept and not (name in known and known.text(name) == wanted):
-            change[name] = wanted
+            change[name] = wanted or ""
     if change:
         # The API wants the name with every change.
         change.setdefault("name", product.text("name") or data.get("name") or data["sku"])

@@ -9,7 +9,7 @@ from connectors.errors import PermanentError
 from connectors.keycrm.push_order_bodies import Built
 from connectors.protocol import Account, Change
 from connectors.values.fields import Fields
-from connectors.values.phones import parse_phone
+from connectors.values.phones import national_digits, parse_phone
 
 Row = Mapping[str, Any]
 
@@ -67,6 +67,13 @@ def changed_buyer(change: Change, account: Account, row: Row) -> Built:
 
 def has_contact(change: Change) -> bool:
     return bool(change.data.get("phone") or change.data.get("email"))
+
+
+def phone_forms(phone: str) -> list[str]:
+    """How people write a phone: KeyCRM keeps it as it was typed, and does not say how its filter compares."""
+    national = national_digits(phone)
+    digits = phone.lstrip("+")
+    return list(dict.fromkeys(form for form in (phone, digits, national) if form))
 
 
 def buyer_with(rows: Sequence[Row], name: str, wanted: str, account: Account) -> Row | None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from connectors.errors import PermanentError
 from connectors.keycrm import fingerprints
-from connectors.keycrm.push_buyer_bodies import UNKNOWABLE, buyer_with, changed_buyer, has_contact, new_buyer
+from connectors.keycrm.push_buyer_bodies import (
+    UNKNOWABLE,
+    buyer_with,
+    changed_buyer,
+    has_contact,
+    new_buyer,
+    phone_forms,
+)
 from connectors.keycrm.push_calls import Calls, Row, answered, needed_id
 from connectors.protocol import Change, PushResult
 
@@ -34,7 +41,8 @@ async def push_buyer(calls: Calls, change: Change) -> PushResult:
 async def _find(calls: Calls, change: Change, include: str) -> Row | None:
     for name in ("phone", "email"):
         if wanted := change.data.get(name):
-            rows = await calls.rows("/buyer", {f"buyer_{name}": wanted}, include, most_pages=1)
+            forms = phone_forms(wanted) if name == "phone" else [wanted]
+            rows = await calls.rows("/buyer", {f"buyer_{name}": ",".join(forms)}, include, most_pages=1)
             if (found := buyer_with(rows, name, wanted, calls.account)) is not None:
                 return found
     return None

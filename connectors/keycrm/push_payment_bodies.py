@@ -12,6 +12,10 @@ from connectors.values.fields import Fields
 
 Row = Mapping[str, Any]
 
+ANY_METHOD = "*"
+"""In the option payment_methods: every method that is not named there, and payments without one."""
+UNNAMED_METHOD = "VMS"
+"""KeyCRM wants a method with each payment, by id or by name."""
 CHANGEABLE = frozenset({"status"})
 _STAYS = {
     "amount": "KeyCRM does not change the amount of a payment: cancel this one in vms and add another",
@@ -30,10 +34,10 @@ def new_payment(change: Change, options: Mapping[str, Any]) -> dict[str, Any]:
     }
     if data.get("paid_at") is not None:
         body["payment_date"] = stamp(data["paid_at"])
-    if data.get("method"):
-        number = number_of(options.get("payment_methods"), data["method"])
-        body |= {"payment_method": data["method"]} if number is None else {"payment_method_id": number}
-    return body
+    methods, method = options.get("payment_methods") or {}, data.get("method") or ANY_METHOD
+    number = number_of(methods, method) or number_of(methods, ANY_METHOD)
+    name = data.get("method") or UNNAMED_METHOD
+    return body | ({"payment_method": name} if number is None else {"payment_method_id": number})
 
 
 def changed_payment(change: Change, known: Row | None) -> Built:

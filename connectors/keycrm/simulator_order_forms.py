@@ -124,6 +124,8 @@ def read_payment(state: SimulatorState, row: JSON, prefix: str, errors: Errors) 
         named = [method for method in methods if method.fields["name"] == row["payment_method"]]
         entry = named[0] if named else state.add_entry("payment_methods", {"name": row["payment_method"]})
         payment["payment_method_id"] = entry.id
+    else:
+        errors.required(f"{prefix}payment_method_id")
     return payment
 
 

@@ -211,7 +211,7 @@ async def create_product(request: Request) -> Response:
     body = await read_body(request)
     errors = Errors()
     with state.lock:
-        given = _read_product(state, body, "", errors)
+        given = _read_product(state, body, "", errors, is_new=True)
         errors.stop()
         state.writes.products[given.get("sku") or ""] += 1
         return answer(product_body(state, state.catalog.add_product(**given), frozenset()), 201)
@@ -225,7 +225,7 @@ async def import_products(request: Request) -> Response:
     errors = Errors()
     rows = read_rows(body, "products", errors, most=MOST_AT_ONCE, required=True)
     with state.lock:
-        given = [_read_product(state, row, f"products.{n}.", errors) for n, row in enumerate(rows)]
+        given = [_read_product(state, row, f"products.{n}.", errors, is_new=True) for n, row in enumerate(rows)]
         errors.stop()
         for product in given:
             state.catalog.add_product(**product)
@@ -240,7 +240,7 @@ async def change_product(request: Request, product_id: str) -> Response:
     errors = Errors()
     with state.lock:
         product = find(state.catalog.products, product_id)
-        given = _read_product(state, body, "", errors)
+        given = _read_product(state, body, "", errors, is_new=False)
         errors.stop()
         return answer(product_body(state, state.catalog.update_product(product.id, **given), frozenset()), 202)
 
@@ -265,13 +265,12 @@ async def add_offers(request: Request, product_id: str) -> Response:
     return answer(_OK, 201)
 
 
-def _read_product(state: SimulatorState, body: JSON, prefix: str, errors: Errors) -> dict[str, Any]:
-    """The arguments of `Catalog.add_product`; what is wrong with the body is noted in `errors`. The specification wants
-    the name with each change too."""
+def _read_product(state: SimulatorState, body: JSON, prefix: str, errors: Errors, *, is_new: bool) -> dict[str, Any]:
+    """The arguments of `Catalog.add_product`; what is wrong with the body is noted in `errors`."""
     given: JSON = {name: body[name] for name in _PRODUCT_FIELDS if name in body}
     if body.get("name"):
         given["name"] = str(body["name"])
-    else:
+    elif is_new or "name" in body:
         errors.required(f"{prefix}name")
     given |= _read_amounts(body, prefix, errors)
     if body.get("category_id") is not None:
