@@ -160,7 +160,7 @@ def changed_stock(work: Work, known: Stocked, warehouse_id: int) -> dict[str, An
         work.ignored["stock"] = OTHERS_HOLD_MORE
         return {}
     # The documents do not agree on what an offer's id is called here; on the sku they do.
-    named = {"id": work.offer_id} if known.sku is None else {"sku": known.sku}
+    named: dict[str, Any] = {"id": work.offer_id} if known.sku is None else {"sku": known.sku}
     return {**named, "quantity": wanted - others}
 
 

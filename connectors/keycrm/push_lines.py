@@ -135,12 +135,12 @@ def _new_line(item: Row) -> dict[str, Any]:
 def _per_piece(item: Row) -> Decimal:
     if not item["quantity"]:
         return ZERO
-    return (Decimal(item["discount"]) / item["quantity"]).quantize(CENT, ROUND_HALF_UP)
+    return (Decimal(item["discount"]) / Decimal(item["quantity"])).quantize(CENT, ROUND_HALF_UP)
 
 
 def _kept_discount(item: Row) -> Decimal:
     """The line's discount that is left of it in whole cents per piece."""
-    return (_per_piece(item) * item["quantity"]).quantize(CENT, ROUND_HALF_UP)
+    return (_per_piece(item) * Decimal(item["quantity"])).quantize(CENT, ROUND_HALF_UP)
 
 
 def _rounded(items: Sequence[Row]) -> Sequence[Row] | None:

@@ -53,8 +53,8 @@ def stamp(moment: datetime) -> str:
 
 def wanted_status(change: Change) -> int | None:
     """The status that the order is to be in; None if it is left as it is, or is none of KeyCRM's."""
-    status = change.data.get("status")
-    return int(status) if "status" in change.fields and is_id(status) else None
+    status = change.data.get("status") if "status" in change.fields else None
+    return int(status) if status is not None and is_id(status) else None
 
 
 def new_order(change: Change, account: Account) -> Built:

@@ -409,6 +409,7 @@ def test_an_order_without_source_or_buyer_is_a_422(api: httpx.Client, state: Sim
         "manager_id",
         "shipping_price",
         "payments.0.amount",
+        "payments.0.payment_method_id",
         "payments.0.status",
         "products.0.name",
         "custom_fields.0.uuid",
