@@ -164,16 +164,15 @@ def changed_stock(work: Work, known: Stocked, warehouse_id: int) -> dict[str, An
     return {**named, "quantity": wanted - others}
 
 
-def refused_rows(error: ConnectorError, field_name: str, count: int) -> set[int]:
-    """Numbers of the rows of a batch that a refusal names, as `offers.3.id`; none if it does not say."""
+def refused_rows(error: ConnectorError, field_name: str, count: int) -> set[int] | None:
+    """Numbers of the rows of a batch that a refusal names, as `offers.3.id`: none of them where it names something
+    else, which is wrong for all. None if it does not say what is wrong."""
     try:
         answer = decode_json(error.answer or "")
     except ValueError:
-        return set()
+        return None
     named = answer.get("errors") if isinstance(answer, dict) else None
-    numbers = {
-        int(found[1])
-        for key in (named if isinstance(named, dict) else ())
-        if (found := re.match(rf"{field_name}\.([0-9]{{1,4}})(?:\.|$)", key))
-    }
-    return {number for number in numbers if number < count}
+    if not isinstance(named, dict) or not named:
+        return None
+    found = (re.match(rf"{field_name}\.([0-9]{{1,4}})(?:\.|$)", key) for key in named)
+    return {int(match[1]) for match in found if match is not None and int(match[1]) < count}

@@ -184,8 +184,8 @@ async def _change_stocks(calls: Calls, works: Sequence[Work]) -> None:
 
 
 async def _put(calls: Calls, path: str, name: str, rest: Row, rows: Sequence[tuple[Work, Row]]) -> None:
-    """All rows at once. KeyCRM takes all or none: those that it names as wrong fail, and the others go again; where it
-    names none, each goes alone."""
+    """All rows at once. KeyCRM takes all or none: those that it names as wrong fail, and the others go again. Where
+    something else is wrong all fail; where it does not say what, each goes alone."""
     if not rows:
         return
     for work, _ in rows:
@@ -195,18 +195,14 @@ async def _put(calls: Calls, path: str, name: str, rest: Row, rows: Sequence[tup
     except RetryError as error:
         _fail([work for work, _ in rows], error)
     except PermanentError as error:
-        if len(rows) == 1:
-            rows[0][0].error = error
-            return
         wrong = refused_rows(error, name, len(rows))
-        for number in wrong:
-            rows[number][0].error = error
-        good = [row for number, row in enumerate(rows) if number not in wrong]
-        if wrong:
-            await _put(calls, path, name, rest, good)
+        if wrong is None and len(rows) > 1:
+            for row in rows:
+                await _put(calls, path, name, rest, [row])
             return
-        for row in good:
-            await _put(calls, path, name, rest, [row])
+        failed = wrong or range(len(rows))
+        _fail([rows[number][0] for number in failed], error)
+        await _put(calls, path, name, rest, [row for number, row in enumerate(rows) if number not in failed])
 
 
 def _fail(works: Any, error: ConnectorError) -> None:

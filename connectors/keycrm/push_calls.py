@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.errors import ConfigError, NotFoundError, PermanentError, RetryError
-from connectors.http import HttpSession
+from connectors.errors import ConfigError, ConnectorError, NotFoundError, PermanentError, RetryError
+from connectors.http import HttpSession, decode_json
 from connectors.keycrm.client import BASE_URL, headers
 from connectors.keycrm.paging import MOST_PER_PAGE
 from connectors.keycrm.push_words import is_id
@@ -33,21 +33,13 @@ class Calls:
         return self.account.options
 
     async def write(self, method: str, path: str, body: Row) -> Any:
-        """The decoded answer. What is not there raises NotFoundError, an address without an API ConfigError."""
+        """The decoded answer. What is not there raises NotFoundError."""
         self.writes += 1
-        try:
-            return await self.http.request_json(
-                method, path, json=body, headers=headers(self.account), idempotent=False
-            )
-        except NotFoundError as error:
-            if not (error.answer or "").lstrip().startswith("{"):
-                raise _no_api() from None  # a page of the web server, not a word of KeyCRM
-            raise
+        return await self._ask(method, path, json=body, idempotent=False)
 
     async def row(self, path: str, crm_id: str, include: str = "") -> Row:
         """One object. Raises NotFoundError."""
-        params = {"include": include} if include else {}
-        answer = await self.http.request_json("GET", f"{path}/{crm_id}", params=params, headers=headers(self.account))
+        answer = await self._ask("GET", f"{path}/{crm_id}", params={"include": include} if include else {})
         return answered(answer, f"GET {path}", crm_id)
 
     async def rows(self, path: str, filters: Row, include: str = "", *, most_pages: int = MOST_PAGES) -> list[Row]:
@@ -56,12 +48,7 @@ class Calls:
         params |= {"limit": MOST_PER_PAGE} | ({"include": include} if include else {})
         found: list[Row] = []
         for page in range(1, most_pages + 1):
-            try:
-                answer = await self.http.request_json(
-                    "GET", path, params={**params, "page": page}, headers=headers(self.account)
-                )
-            except NotFoundError:
-                raise _no_api() from None
+            answer = await self._ask("GET", path, params={**params, "page": page})
             rows = answer.get("data") if isinstance(answer, dict) else None
             if not isinstance(rows, list):
                 raise RetryError(f"GET {path}: KeyCRM answers with something that is no list")
@@ -83,6 +70,12 @@ class Calls:
         found = [row for row in rows if str(row.get("source_id")) == str(source_id) and isinstance(row.get("id"), int)]
         return min(found, key=lambda row: int(row["id"]), default=None)
 
+    async def _ask(self, method: str, path: str, **asked: Any) -> Any:
+        answer = await self.http.request(
+            method, path, headers=headers(self.account), decode=decode_json, inspect=_no_api, **asked
+        )
+        return answer.value
+
 
 def answered(answer: Any, asked: str, crm_id: str | None = None) -> Row:
     """The object of an answer: that of `crm_id`, or a new one. Raises RetryError."""
@@ -102,5 +95,8 @@ def needed_id(value: str, kind: str) -> str:
     return value
 
 
-def _no_api() -> ConfigError:
-    return ConfigError(f"There is no KeyCRM API at this base_url; it should be {BASE_URL}", status=404)
+def _no_api(status: int, _: Mapping[str, str], body: Any) -> ConnectorError | None:
+    """A 404 that is a page of the web server, and no word of KeyCRM about an object, means a wrong address."""
+    if status != 404 or isinstance(body, dict):
+        return None
+    return ConfigError(f"There is no KeyCRM API at this base_url; it should be {BASE_URL}")
