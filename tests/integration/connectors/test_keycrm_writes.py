@@ -153,6 +153,21 @@ async def test_an_order_of_another_source_with_our_key_is_not_ours(crm: PushedKe
     assert crm.state.orders.rows[int(result.crm_id)].fields["source_id"] == 2
 
 
+async def test_the_source_is_compared_here_too_should_keycrm_ignore_its_filter(crm: PushedKeyCrm) -> None:
+    order = new_order(crm)
+    crm.state.add_order(source_id=1, source_uuid=order.key, products=[])
+
+    def ignore_the_source(request: httpx.Request) -> httpx.Response | None:
+        query = request.url.query.replace(b"filter[source_id]", b"filter[no_such_thing]")
+        request.url = request.url.copy_with(query=query)
+        return None
+
+    [result] = await through(crm, [again(order)], ignore_the_source)
+    assert isinstance(result, PushResult)
+    assert result.crm_id is not None
+    assert crm.state.orders.rows[int(result.crm_id)].fields["source_id"] == 2
+
+
 async def test_an_order_is_not_made_where_nobody_can_tell_whether_it_is_there(crm: PushedKeyCrm) -> None:
     crm.state.add_order(source_id=2, products=[])
 
