@@ -12,8 +12,6 @@ from connectors.values.fields import Fields
 
 Row = Mapping[str, Any]
 
-ANY_METHOD = "*"
-"""In the option payment_methods: every method that is not named there, and payments without one."""
 UNNAMED_METHOD = "VMS"
 """KeyCRM wants a method with each payment, by id or by name."""
 CHANGEABLE = frozenset({"status"})
@@ -34,10 +32,12 @@ def new_payment(change: Change, options: Mapping[str, Any]) -> dict[str, Any]:
     }
     if data.get("paid_at") is not None:
         body["payment_date"] = stamp(data["paid_at"])
-    methods, method = options.get("payment_methods") or {}, data.get("method") or ANY_METHOD
-    number = number_of(methods, method) or number_of(methods, ANY_METHOD)
-    name = data.get("method") or UNNAMED_METHOD
-    return body | ({"payment_method": name} if number is None else {"payment_method_id": number})
+    method = data.get("method")
+    number = number_of(options.get("payment_methods"), method) if method else None
+    if number is None:
+        number = options.get("default_payment_method")
+    named = {"payment_method": method or UNNAMED_METHOD} if number is None else {"payment_method_id": number}
+    return body | named
 
 
 def changed_payment(change: Change, known: Row | None) -> Built:

@@ -26,6 +26,7 @@ OPTIONS: Mapping[str, type] = {
     "source_id": int,
     "warehouse_id": int,
     "payment_methods": dict,
+    "default_payment_method": int,
     "delivery_services": dict,
     "segment_field": str,
 }
@@ -36,7 +37,7 @@ def check_options(options: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     """What is wrong with options whose types are right: (path, one sentence)."""
     problems = [
         (name, "expected the id of KeyCRM, a whole number above zero")
-        for name in ("source_id", "warehouse_id")
+        for name in ("source_id", "warehouse_id", "default_payment_method")
         if name in options and options[name] < 1
     ]
     for name, path in _DICTIONARIES.items():

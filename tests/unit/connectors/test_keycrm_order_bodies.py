@@ -331,17 +331,18 @@ def test_a_payment_holds_our_key_in_its_description() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "methods", "body"),
+    ("method", "options", "body"),
     [
         ("Card", {}, {"payment_method": "Card"}),
         ("3", {}, {"payment_method_id": 3}),
-        ("Cheque", {"card": 2, "*": 1}, {"payment_method_id": 1}),
-        (None, {"card": 2, "*": 1}, {"payment_method_id": 1}),
-        (None, {"card": 2}, {"payment_method": "VMS"}),
+        ("Cheque", {"payment_methods": {"card": 2}, "default_payment_method": 1}, {"payment_method_id": 1}),
+        ("card", {"payment_methods": {"card": 2}, "default_payment_method": 1}, {"payment_method_id": 2}),
+        (None, {"default_payment_method": 1}, {"payment_method_id": 1}),
+        (None, {"payment_methods": {"card": 2}}, {"payment_method": "VMS"}),
     ],
 )
-def test_every_payment_has_a_method(method: str | None, methods: Any, body: Any) -> None:
-    sent = new_payment(payment(method=method), {"payment_methods": methods})
+def test_every_payment_has_a_method(method: str | None, options: Any, body: Any) -> None:
+    sent = new_payment(payment(method=method), options)
     assert {name: value for name, value in sent.items() if name.startswith("payment_method")} == body
 
 

@@ -223,8 +223,9 @@ def test_the_vendors_groups_mean_what_a_warehouse_calls_them() -> None:
 @pytest.mark.parametrize(
     ("options", "paths"),
     [
-        ({"source_id": 2, "warehouse_id": 1, "payment_methods": {"card": 2, "*": "3"}, "segment_field": "CT_7"}, []),
-        ({"source_id": 0, "warehouse_id": -1}, ["source_id", "warehouse_id"]),
+        ({"source_id": 2, "warehouse_id": 1, "payment_methods": {"card": 2, "cash": "3"}, "segment_field": "CT_7"}, []),
+        ({"source_id": 0, "warehouse_id": -1, "default_payment_method": 0},
+         ["source_id", "warehouse_id", "default_payment_method"]),
         ({"payment_methods": {"card": "Card"}, "delivery_services": {"np": True}},
          ["payment_methods.card", "delivery_services.np"]),
         ({"delivery_services": {" ": 1}}, ["delivery_services"]),
