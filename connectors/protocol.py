@@ -266,8 +266,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    crm_id: str
-    """Of the object that was created or changed."""
+    crm_id: str | None
+    """Of the object that was created or changed. None: this CRM cannot have it, and `ignored` says why."""
     ignored: Mapping[str, str] = field(default_factory=dict)
     """Fields that this CRM cannot take, and why and what to do instead, one sentence each. They are not tried again
     until they change."""
@@ -279,6 +279,10 @@ class PushResult:
     """Of the object as the CRM has it now, where the answer tells enough: a `Reread` with the same one is an echo."""
     requests: int = 1
     """Writes that it took; 0: the CRM had it all."""
+    stored: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that the CRM keeps otherwise than they were given (a code for a word, a sum that it rounds, a name that it
+    fills in), as it has them now: by the names of `Change.data`, as JSON, just as `Change.known` has them. To find them
+    there later is no change of the CRM's."""
 
 
 OVERLAP = timedelta(minutes=5)
