@@ -287,10 +287,6 @@ class PushResult:
     nearest word. Typed as in `Change.data`; what the CRM tells later is compared with this, not with what was sent."""
     requests: int = 1
     """Writes that it took; 0: the CRM had it all."""
-    stored: Mapping[str, Any] = field(default_factory=dict)
-    """Fields that the CRM keeps otherwise than they were given (a code for a word, a sum that it rounds, a name that it
-    fills in), as it has them now: by the names of `Change.data`, as JSON, just as `Change.known` has them. To find them
-    there later is no change of the CRM's."""
 
 
 OVERLAP = timedelta(minutes=5)
