@@ -71,6 +71,7 @@ class Store:
         for stock in stocks:
             row = known.setdefault(str(stock["code"]), {"store": stock["code"], "quantity": 0, "purchasePrice": 0})
             row["quantity"] = number(stock.get("available", row["quantity"]))
+            row["purchasePrice"] = number(stock.get("purchasePrice", row["purchasePrice"]))
         offer["stores"] = list(known.values())
 
     def set_prices(self, offer: JSON, prices: list[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -274,10 +274,18 @@ async def push(crm: PushedCrm, change: Change, **account: Any) -> PushResult | C
     return result
 
 
-async def pushed(crm: PushedCrm, change: Change, **account: Any) -> PushResult:
+@dataclass(frozen=True)
+class Pushed(PushResult):
+    """Of an object that the CRM has."""
+
+    crm_id: str
+
+
+async def pushed(crm: PushedCrm, change: Change, **account: Any) -> Pushed:
     result = await push(crm, change, **account)
     assert isinstance(result, PushResult), result
-    return result
+    assert result.crm_id is not None, result
+    return Pushed(**{field.name: getattr(result, field.name) for field in fields(result)})
 
 
 async def refused(crm: PushedCrm, change: Change, **account: Any) -> ConnectorError:
@@ -590,6 +598,7 @@ async def despite_a_lost_answer(
         first = await push(crm, change)
         crm.mend()
         if isinstance(first, PushResult):
+            assert first.crm_id is not None
             made.append(first.crm_id)
             break  # it takes no more writes than that
         assert isinstance(first, RetryError), first
