@@ -28,7 +28,7 @@ def problems_of_options(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     for name in ("store", "price_type", "segment_field"):
         if name in options and not options[name].strip():
             yield name, "expected a code of the account; leave the option out instead of leaving it empty"
-    for name, example in (("payment_types", "{card: bank-card, default: cash}"), ("delivery_types", "{DHL: courier}")):
+    for name, example in (("payment_types", "{card: bank-card, cash: cash}"), ("delivery_types", "{DHL: courier}")):
         given = options.get(name, {})
         if not all(isinstance(key, str) and isinstance(code, str) and key and code for key, code in given.items()):
             yield name, f"expected the warehouse's words with codes of the account, such as {example}"

@@ -17,24 +17,26 @@ from connectors.retailcrm.statuses import PAYMENT_STATUS_CODES
 from connectors.values.times import parse_time
 
 _ORDERS = client.RESOURCES["orders"]
-DEFAULT = "default"
-"""Key of `options.payment_types`: the type of a payment whose method is none of the others."""
 
 
 async def push_payment(http: HttpSession, account: Account, change: Change) -> PushResult:
     """Create the payment, or bring it up to date. Raises ConnectorError."""
     data = change.data
     status = await _status(http, account, data["status"])
-    kind = await _type(http, account, data.get("method")) if change.is_new or "method" in change.fields else None
+    kind, why = None, None
+    if change.is_new or "method" in change.fields:
+        kind, why = await _type(http, account, data.get("method"))
+    ignored = {} if why is None else {"method": why}
     local = await local_zone(http, account)
-    body = payment_body(data, change.fields, local, kind, status)
+    fields = frozenset(("amount", "method", "status", "paid_at")) if change.is_new else change.fields
+    body = payment_body(data, fields, local, kind, status)
     as_crm = _as_crm(data, change.fields, local, kind, status)
     if change.crm_id is None or change.may_have_been_sent:
         order = await _order(http, account, data["order"])
         row = _payment(order, change)
         if row is None and change.crm_id is None:
-            payment_id = await _create(http, account, change, order, body, kind, status)
-            return PushResult(payment_id, as_crm=as_crm)
+            payment_id = await _create(http, account, change, order, body)
+            return PushResult(payment_id, ignored, as_crm=as_crm)
         if row is None:
             raise PermanentError(f"RetailCRM has no payment {change.crm_id} in the order {order['id']} any more")
         body = differing(body, row)
@@ -43,26 +45,11 @@ async def push_payment(http: HttpSession, account: Account, change: Change) -> P
         payment_id, was_there = change.crm_id, False
     if body:
         await api.post(http, account, f"/orders/payments/{payment_id}/edit", {"payment": body}, by="id")
-    return PushResult(payment_id, was_there=was_there, requests=int(bool(body)), as_crm=as_crm)
+    return PushResult(payment_id, ignored, was_there=was_there, requests=int(bool(body)), as_crm=as_crm)
 
 
-async def _create(
-    http: HttpSession, account: Account, change: Change, order: Row, body: Row, kind: str | None, status: str
-) -> str:
-    if kind is None:
-        raise PermanentError(
-            "RetailCRM needs the type of a payment and knows none for "
-            f"{change.data.get('method') or 'a payment without a method'}: say it in options.payment_types, such as "
-            "{card: bank-card, default: cash}"
-        )
-    payment = {
-        "order": {"id": order["id"]},
-        "externalId": change.key,
-        "amount": change.data["amount"],
-        "type": kind,
-        "status": status,
-        **body,
-    }
+async def _create(http: HttpSession, account: Account, change: Change, order: Row, body: Row) -> str:
+    payment = {"order": {"id": order["id"]}, "externalId": change.key, **body}
     try:
         answer = await api.post(http, account, "/orders/payments/create", {"payment": payment})
     except api.ExistsError as error:
@@ -118,13 +105,20 @@ async def _status(http: HttpSession, account: Account, word: str) -> str:
     return next((code for code in wanted if code in known), wanted[0])
 
 
-async def _type(http: HttpSession, account: Account, method: str | None) -> str | None:
-    """The code of a payment type: what the settings call it, else the account's own word, else the default."""
+async def _type(http: HttpSession, account: Account, method: str | None) -> tuple[str, str | None]:
+    """The code of a payment type: what the settings call it, else the account's own word, else the first there is, and
+    why it is that one. Raises PermanentError."""
     given: Mapping[str, str] = account.options.get("payment_types") or {}
     if method is not None and method in given:
-        return given[method]
-    if method is not None:
-        known = await codes(http, account, "payment-types", "paymentTypes", method)
-        if (code := code_of(known, method)) is not None:
-            return code
-    return given.get(DEFAULT)
+        return given[method], None
+    known = await codes(http, account, "payment-types", "paymentTypes", method)
+    code = None if method is None else code_of(known, method)
+    if code is not None:
+        return code, None
+    first = next(iter([*given.values(), *known]), None)
+    if first is None:
+        raise PermanentError("RetailCRM has no payment types: add one in its settings")
+    why = (
+        f"RetailCRM has no type for payments by {method!r}, so it is {first}: say in options.payment_types which it is"
+    )
+    return first, None if method is None else why

@@ -60,7 +60,7 @@ class PushedRetailCrm(PushedCrm):
             "options": {
                 "store": "main",
                 "price_type": "base",
-                "payment_types": {"card": "bank-card", "default": "cash"},
+                "payment_types": {"card": "bank-card"},
                 "segment_field": "segment",
             },
         }
