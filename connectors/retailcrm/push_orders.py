@@ -41,9 +41,9 @@ async def push_order(http: HttpSession, account: Account, change: Change) -> Pus
     if row is not None:
         body = push_bodies.differing(body, row)
     crm_id = change.crm_id if row is None else str(row["id"])
-    if not body:
-        return push.result({"order": row}, body)
-    answer = await api.post(http, account, f"/orders/{crm_id}/edit", {"order": body}, by="id")
+    answer = {"order": row}
+    if body:
+        answer = await api.post(http, account, f"/orders/{crm_id}/edit", {"order": body}, by="id")
     return push.result({"id": int(str(crm_id)), **answer}, body)
 
 
@@ -126,7 +126,7 @@ class _Push:
         """What RetailCRM says of the order now."""
         order = answer.get("order")
         order = order if type(order) is dict else {}
-        crm_id = answer.get("id", order.get("id"))
+        crm_id = answer.get("id")
         if type(crm_id) is not int:
             raise RetryError("orders: RetailCRM does not say the id of the order")
         customer = order.get("customer")

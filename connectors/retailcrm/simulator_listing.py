@@ -116,7 +116,8 @@ def _filtered(rows: Sequence[JSON], filters: Any) -> list[JSON]:
         elif name == "customerId":
             tests.append(_member_test(lambda row: row.get("customer_id"), frozenset(texts(value))))
         elif name == "email":
-            tests.append(_member_test(lambda row: row.get("email"), frozenset(texts(value))))
+            wanted = frozenset(text.casefold() for text in texts(value))
+            tests.append(_member_test(lambda row: str(row.get("email")).casefold(), wanted))
     return [row for row in rows if all(test(row) for test in tests)]
 
 

@@ -12,6 +12,8 @@ from connectors.retailcrm.simulator_values import JSON, number
 OWN_DISCOUNT = "ownDiscount"
 """Of a line, never shown: what a piece is discounted besides its share of the order's discount."""
 
+_UNLISTED = 1_000_000
+"""From here on are the offers of lines that are not in the catalogue."""
 _STUBS = {
     "order": ("id", "externalId", "managerId", "site", "status"),
     "customer": ("id", "externalId", "managerId", "site"),
@@ -40,7 +42,7 @@ def line(item_id: int, given: Mapping[str, Any], now: str) -> JSON:
     for key in ("article", "xmlId"):
         if key in rest:
             offer[key] = rest.pop(key)
-    offer.setdefault("id", item_id + 1000)
+    offer.setdefault("id", item_id + _UNLISTED)
     offer.setdefault("unit", {"code": "pc", "name": "Штука", "sym": "шт."})
     return {
         "discountTotal": 0,

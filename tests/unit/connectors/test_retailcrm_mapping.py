@@ -351,3 +351,63 @@ def test_the_projects_own_map_goes_before_the_default_and_the_status_before_its_
     code: str, group: str | None, own: dict[str, str], expected: str | None
 ) -> None:
     assert vms_status(code, group, own) == expected
+
+
+def discounted(**changes: Any) -> dict[str, Any]:
+    """Three cups of 100: each 5 cheaper, and 3.33 of the 10 that the order is cheaper."""
+    parts = [{"type": "manual_product", "amount": 5}, {"type": "manual_order", "amount": 3.33}]
+    line = {"id": 1, "initialPrice": 100, "discountTotal": 8.33, "discounts": parts, "quantity": 3, "offer": {"id": 9}}
+    return {"items": [line], "discountManualAmount": 10, **changes}
+
+
+def test_an_orders_discount_is_told_apart_from_those_of_its_lines() -> None:
+    batch = order(**discounted())
+    [line] = batch.order_items[0].items
+    assert (line.total_discount, line.price_sold) == (Decimal("15.00"), Decimal("91.67"))
+    assert batch.orders[0].total_discount == Decimal("25.00")
+
+
+def test_a_percentage_is_what_its_shares_add_up_to() -> None:
+    batch = order(**discounted(discountManualPercent=3))
+    assert batch.orders[0].total_discount == Decimal("24.99")
+
+
+def test_without_parts_a_line_has_all_of_its_discount() -> None:
+    row = discounted()
+    del row["items"][0]["discounts"]
+    batch = order(**row)
+    assert batch.order_items[0].items[0].total_discount == Decimal("24.99")
+    assert batch.orders[0].total_discount == Decimal("24.99")
+
+
+@pytest.mark.parametrize(
+    ("own", "is_sale"), [({}, True), ({"delivering": "REFUNDED"}, False), ({"delivery": "CANCELLED"}, False)]
+)
+def test_the_projects_own_map_says_which_status_undoes_a_sale(own: dict[str, str], is_sale: bool) -> None:
+    context = MappingContext("shop", timezone="Europe/Kyiv", status_map=own)
+    batch = connector.map_record(context, "orders", "31", FIXTURE.read_text())
+    assert [sale.external_id for sale in batch.transactions] == (["RETAILCRM-31"] if is_sale else [])
+    assert [reversal.external_id for reversal in batch.reversals] == ([] if is_sale else ["RETAILCRM-31"])
+
+
+def test_a_cancelled_status_that_the_project_calls_delivered_is_a_sale() -> None:
+    context = MappingContext("shop", timezone="Europe/Kyiv", status_map={"no-call": "DELIVERED"})
+    row = {**json.loads(FIXTURE.read_text()), "status": "no-call", "statusGroup": "cancel"}
+    assert [sale.external_id for sale in mapped("orders", row, context).transactions] == ["RETAILCRM-31"]
+
+
+def test_what_we_made_is_known_by_its_keys() -> None:
+    batch = order()
+    assert batch.orders[0].source_uuid == "A-9"
+    assert [payment.transaction_uuid for payment in batch.order_payments[0].payments] == ["p-1"]
+
+
+def test_its_words_for_payments_and_statuses_are_those_of_the_warehouse() -> None:
+    words = connector.vocabulary
+    assert {code: words.payment_statuses[code] for code in ("not-paid", "paid", "canceled", "returned")} == {
+        "not-paid": "pending",
+        "paid": "paid",
+        "canceled": "cancelled",
+        "returned": "refunded",
+    }
+    assert words.statuses["cancel-other"] == words.status_groups["cancel"] == "CANCELLED"
