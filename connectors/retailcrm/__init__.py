@@ -26,7 +26,7 @@ from connectors.protocol import (
     Window,
 )
 from connectors.records import Batch
-from connectors.retailcrm import api, client, health, mapping, push, webhooks
+from connectors.retailcrm import api, catalogue, client, health, mapping, push, webhooks
 from connectors.retailcrm.statuses import DEFAULT_STATUS_MAP, VOCABULARY, vms_status
 
 __all__ = ["DEFAULT_STATUS_MAP", "RetailCrm", "connector", "vms_status"]
@@ -45,11 +45,16 @@ def _check_options(options: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
 
 
 def _refine(options: Mapping[str, Any]) -> Capabilities:
-    """With a filter by status an order that has left it is here and not in the list: no ids are compared."""
-    if not options.get("statuses"):
-        return CAPABILITIES
-    streams = [replace(stream, can_list_ids=stream.can_list_ids and stream.name != "orders") for stream in _STREAMS]
-    return replace(CAPABILITIES, streams=tuple(streams))
+    """With a filter by status an order that has left it is here and not in the list: no ids are compared. The
+    catalogue is for those who keep stocks and prices in step: its key has the right to read it."""
+    streams = _STREAMS
+    if options.get("statuses"):
+        streams = tuple(
+            replace(stream, can_list_ids=stream.can_list_ids and stream.name != "orders") for stream in streams
+        )
+    if not (options.get("store") or options.get("price_type")):
+        streams = tuple(stream for stream in streams if stream.name not in catalogue.PATHS)
+    return replace(CAPABILITIES, streams=streams)
 
 
 _STREAMS = (
@@ -61,6 +66,7 @@ _STREAMS = (
     Stream(client.STATUS_HISTORY, is_incremental=True, has_windows=True),
     _ORDERS,
     Stream("customers", is_incremental=True, has_windows=True, can_read_one=True, can_list_ids=True),
+    *(Stream(name, can_read_one=True) for name in catalogue.PATHS),
 )
 CAPABILITIES = Capabilities(
     streams=_STREAMS,

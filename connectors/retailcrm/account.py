@@ -13,14 +13,13 @@ import anyio
 from connectors.http import HttpSession
 from connectors.protocol import Account
 from connectors.retailcrm import api
-from connectors.retailcrm.client import site_filter
-from connectors.retailcrm.lines import offer_sku
+from connectors.retailcrm.catalogue import pages
+from connectors.retailcrm.offers import offer_sku
 from connectors.values.fields import Fields
 from connectors.values.times import zone
 
 T = TypeVar("T")
 
-CATALOGUE_PAGE = 250
 STALE = 60.0
 """Seconds after which a dictionary that lacks something is read again."""
 
@@ -101,9 +100,7 @@ async def catalogue(http: HttpSession, account: Account, wanted: str) -> Catalog
 
     async def read() -> Catalogue:
         found: dict[str, dict[int, None]] = {}
-        async for rows, _ in api.list_rows(
-            http, account, "/store/offers", "offers", site_filter(account), CATALOGUE_PAGE
-        ):
+        async for rows, _ in pages(http, account, "offers"):
             for row in rows:
                 sku = offer_sku(Fields(row))
                 if sku is not None and type(row.get("id")) is int:

@@ -105,6 +105,12 @@ def size_for(count: int) -> int:
     return min((size for size in PAGE_SIZES if size >= count), default=PAGE_SIZES[-1])
 
 
+def site_filter(account: Account) -> list[tuple[str, object]]:
+    """Parameter of a list: only the project's site, if it has one."""
+    site = account.options.get("site")
+    return [("filter[sites][]", site)] if site else []
+
+
 async def list_rows(
     http: HttpSession, account: Account, path: str, key: str, params: list[tuple[str, object]], limit: int
 ) -> AsyncIterator[tuple[list[Row], int | None]]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from connectors.records import OrderItem, Payment
-from connectors.values.fields import INDEXED_LENGTH, Fields
+from connectors.retailcrm.offers import offer_sku
+from connectors.values.fields import Fields
 
 _ORDER_DISCOUNT = "manual_order"
 _CENT = Decimal("0.01")
@@ -34,11 +35,6 @@ def line_of(line: Fields) -> OrderItem | None:
         total_discount=None if discount is None else ((discount - _share(line)) * quantity).quantize(_CENT),
         unit_type=None if unit is None else unit.text("code"),
     )
-
-
-def offer_sku(offer: Fields) -> str | None:
-    """What stands for the SKU, which RetailCRM has no field for."""
-    return next((sku for name in ("article", "externalId", "xmlId") if (sku := offer.text(name, INDEXED_LENGTH))), None)
 
 
 def order_discount(row: Fields) -> Decimal:

@@ -33,6 +33,7 @@ from connectors.records import (
 )
 from connectors.retailcrm.client import EXTERNAL, PLACES, STATUS_GROUP, STATUS_HISTORY
 from connectors.retailcrm.lines import line_of, order_discount, payments_of
+from connectors.retailcrm.offers import map_offer, map_stock
 from connectors.retailcrm.statuses import FINAL_GROUPS, vms_status
 from connectors.values.fields import INDEXED_LENGTH, Fields
 from connectors.values.phones import parse_phone
@@ -337,4 +338,6 @@ _MAPPERS: dict[str, tuple[str | None, Callable[[Batch, Fields, str, MappingConte
     "status_groups": ("code", _map_status_group),
     "sources": ("code", _map_site),
     PLACES: (None, _map_settings),
+    "offers": ("id", map_offer),
+    "stocks": ("id", map_stock),
 }

@@ -11,10 +11,10 @@ from connectors.protocol import Account, Change, PushResult
 from connectors.retailcrm import api
 from connectors.retailcrm.account import catalogue, codes
 from connectors.retailcrm.api import Row
-from connectors.retailcrm.client import site_filter
+from connectors.retailcrm.catalogue import rows_of
+from connectors.retailcrm.offers import BASE_PRICE
 
 MOST_UPLOADED = 250
-BASE_PRICE = "base"
 _STOCK = frozenset({"stock", "purchased_price"})
 _OF_CATALOGUE = ("sku", "name", "description", "barcode", "is_active")
 _CATALOGUE = "RetailCRM takes its catalogue from the shop's own feed: change it there"
@@ -109,23 +109,11 @@ async def _store(http: HttpSession, account: Account) -> str | None:
     return next(iter(known)) if len(known) == 1 else None
 
 
-async def _current(http: HttpSession, account: Account, offers: Sequence[int]) -> dict[int, tuple[Row, Row]]:
+async def _current(http: HttpSession, account: Account, offers: list[int]) -> dict[int, tuple[Row, Row]]:
     """Of each offer its prices and its stocks, as RetailCRM has them."""
-    prices = await _rows(http, account, "/store/offers", offers)
-    stocks = await _rows(http, account, "/store/inventories", offers, ("filter[details]", 1))
+    prices = await rows_of(http, account, "offers", offers)
+    stocks = await rows_of(http, account, "stocks", offers)
     return {offer: (prices[offer], stocks[offer]) for offer in offers if offer in prices and offer in stocks}
-
-
-async def _rows(
-    http: HttpSession, account: Account, path: str, offers: Sequence[int], *more: tuple[str, object]
-) -> dict[int, Row]:
-    found: dict[int, Row] = {}
-    for start in range(0, len(offers), MOST_UPLOADED):
-        some = [("filter[ids][]", offer) for offer in offers[start : start + MOST_UPLOADED]]
-        params = [("limit", MOST_UPLOADED), *site_filter(account), *more, *some]
-        rows = api.rows_of(await api.get(http, account, path, params), "offers")
-        found |= {row["id"]: row for row in rows if type(row.get("id")) is int}
-    return found
 
 
 def _has_stock(offer: tuple[Row, Row], body: Row) -> bool:

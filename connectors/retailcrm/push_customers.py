@@ -101,7 +101,7 @@ async def _find(http: HttpSession, account: Account, key: str, data: Mapping[str
 
 async def _list(http: HttpSession, account: Account, name: str, value: str) -> list[Row]:
     """The oldest first, of those that are nobody else's."""
-    params = [("limit", api.PAGE_SIZES[-1]), *client.site_filter(account), (f"filter[{name}]", value)]
+    params = [("limit", api.PAGE_SIZES[-1]), *api.site_filter(account), (f"filter[{name}]", value)]
     rows = api.rows_of(await api.get(http, account, _RESOURCE.path, params), _RESOURCE.many)
     free = [row for row in rows if type(row.get("id")) is int and not _KEY.fullmatch(str(row.get("externalId") or ""))]
     return sorted(free, key=lambda row: row["id"])

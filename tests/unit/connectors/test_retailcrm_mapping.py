@@ -15,14 +15,17 @@ from connectors.protocol import MappingContext
 from connectors.records import (
     Batch,
     Customer,
+    Offer,
     Order,
     OrderMarketing,
     Place,
+    Product,
     Reversal,
     Source,
     Status,
     StatusEvent,
     StatusGroup,
+    Stock,
     Transaction,
 )
 from connectors.retailcrm import DEFAULT_STATUS_MAP, connector, vms_status
@@ -411,3 +414,51 @@ def test_its_words_for_payments_and_statuses_are_those_of_the_warehouse() -> Non
         "returned": "refunded",
     }
     assert words.statuses["cancel-other"] == words.status_groups["cancel"] == "CANCELLED"
+
+
+OFFER = {
+    "id": 9,
+    "externalId": "p9",
+    "article": "cup",
+    "name": "Чашка, белая",
+    "prices": [{"priceType": "sale", "price": 150}, {"priceType": "base", "price": 200.5}],
+    "purchasePrice": 90,
+    "barcode": "4600000000017",
+    "active": False,
+    "quantity": 7,
+    "product": {"id": 3, "name": "Чашка", "article": "cup"},
+}
+
+
+def test_an_offer_has_its_product_and_the_price_that_the_settings_name() -> None:
+    batch = mapped("offers", OFFER)
+    assert batch.products == [Product("3", "Чашка", sku="cup")]
+    assert batch.offers == [
+        Offer(
+            "9",
+            product_id="3",
+            sku="cup",
+            barcode="4600000000017",
+            price=Decimal("200.50"),
+            purchased_price=Decimal("90.00"),
+            is_archived=True,
+        )
+    ]
+    sale = MappingContext("shop", options={"price_type": "sale"})
+    assert mapped("offers", OFFER, sale).offers[0].price == Decimal("150.00")
+    assert mapped("offers", {"id": 9, "xmlId": "x"}).offers == [Offer("9", sku="x")]
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, 9), ({"store": "second"}, 4), ({"store": "third"}, 0)])
+def test_a_stock_is_that_of_the_store_that_the_settings_name_else_of_all(
+    options: dict[str, str], expected: int
+) -> None:
+    row = {"id": 9, "quantity": 9, "stores": [{"store": "main", "quantity": 5}, {"store": "second", "quantity": 4}]}
+    context = MappingContext("shop", options=options)
+    assert mapped("stocks", row, context).stocks == [Stock("9", Decimal(expected), Decimal(0))]
+
+
+def test_a_stock_without_a_quantity_is_no_guess() -> None:
+    batch = mapped("stocks", {"id": 9})
+    assert batch.stocks == []
+    assert [problem.reason for problem in batch.problems] == ["quantity: missing"]
