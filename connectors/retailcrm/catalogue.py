@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from connectors.errors import NotFoundError
 from connectors.http import HttpSession
@@ -27,7 +27,7 @@ async def pages(http: HttpSession, account: Account, stream: str) -> AsyncIterat
         yield rows, total
 
 
-async def rows_of(http: HttpSession, account: Account, stream: str, offers: list[int]) -> dict[int, Row]:
+async def rows_of(http: HttpSession, account: Account, stream: str, offers: Sequence[int]) -> dict[int, Row]:
     """Those of these offers that there are, by id."""
     path, params = PATHS[stream]
     found: dict[int, Row] = {}

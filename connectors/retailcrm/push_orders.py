@@ -137,21 +137,21 @@ class _Push:
             customer_id=str(customer["id"]) if type(customer) is dict and type(customer.get("id")) is int else None,
             fingerprint=_fingerprint(order, sent),
             requests=self._writes + bool(sent),
-            as_crm=self._as_crm(order, sent),
+            as_crm=self._as_crm(order, sent, is_new=is_new),
         )
 
-    def _as_crm(self, order: Row, sent: Row) -> dict[str, Any]:
+    def _as_crm(self, order: Row, sent: Row, *, is_new: bool) -> dict[str, Any]:
         """What RetailCRM keeps otherwise: codes, the names of its own offers, discounts rounded to a piece's cent, and
-        who receives an order where the warehouse does not say it."""
+        who receives a new order where the warehouse does not say it."""
         code = sent.get("delivery", {}).get("code")
         seen: dict[str, Any] = {} if code is None else {"carrier": code}
         if type(order.get("id")) is not int:
             return seen
         batch = mapping.map_row(self._account.context, "orders", str(order["id"]), order)
         fields = self._change.fields
-        if "recipient" in fields:
+        if is_new or "recipient" in fields:
             seen["recipient"] = batch.orders[0].recipient_name
-        if "phone" in fields:
+        if is_new or "phone" in fields:
             seen["phone"] = batch.orders[0].recipient_phone_e164
         if "items" in fields and (lines := _lines(batch, self._change.data["items"])) is not None:
             seen["items"] = lines

@@ -30,7 +30,7 @@ async def push_payment(http: HttpSession, account: Account, change: Change) -> P
     local = await local_zone(http, account)
     fields = frozenset(("amount", "method", "status", "paid_at")) if change.is_new else change.fields
     body = payment_body(data, fields, local, kind, status)
-    as_crm = _as_crm(data, change.fields, local, kind, status)
+    as_crm = _as_crm(data, fields, local, kind, status)
     if change.crm_id is None or change.may_have_been_sent:
         order = await _order(http, account, data["order"])
         row = _payment(order, change)
