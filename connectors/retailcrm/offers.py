@@ -30,7 +30,7 @@ def map_offer(batch: Batch, row: Fields, offer_id: str, context: MappingContext)
             sku=offer_sku(row),
             barcode=row.text("barcode"),
             price=_price(row, context.options.get("price_type") or BASE_PRICE),
-            purchased_price=row.money("purchasePrice"),
+            purchased_price=row.money("purchasePrice") or None,  # 0 where nobody has said one
             is_archived=not row.flag("active", default=True),
         )
     )

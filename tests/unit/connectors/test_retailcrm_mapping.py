@@ -446,7 +446,7 @@ def test_an_offer_has_its_product_and_the_price_that_the_settings_name() -> None
     ]
     sale = MappingContext("shop", options={"price_type": "sale"})
     assert mapped("offers", OFFER, sale).offers[0].price == Decimal("150.00")
-    assert mapped("offers", {"id": 9, "xmlId": "x"}).offers == [Offer("9", sku="x")]
+    assert mapped("offers", {"id": 9, "xmlId": "x", "purchasePrice": 0}).offers == [Offer("9", sku="x")]
 
 
 @pytest.mark.parametrize(("options", "expected"), [({}, 9), ({"store": "second"}, 4), ({"store": "third"}, 0)])
