@@ -131,6 +131,8 @@ class MappingContext:
     """ISO 3166 alpha-2, for phones without a country code."""
     currency: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    status_map: Mapping[str, str] = field(default_factory=dict)
+    """What the project says of the CRM's statuses, in the words of the warehouse system."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """What the CRM has told of its places, by id."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
