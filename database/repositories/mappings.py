@@ -188,3 +188,31 @@ async def link(connection: Connection, project_id: str, entity: str, vms_id: int
     )
     row = await cursor.fetchone()
     return None if row is None else MappingRow(**row)
+
+
+async def add_synced(
+    connection: Connection,
+    project_id: str,
+    entity: str,
+    rows: Sequence[tuple[int, str, Mapping[str, Any], Mapping[str, Any]]],
+) -> None:
+    """Mappings of objects that inbound has just made in vms: (vms id, CRM id, agreed_vms, agreed_crm)."""
+    if not rows:
+        return
+    await connection.execute(
+        """
+        insert into sync.mappings (
+            project_id, entity_type, vms_entity_id, crm_entity_id, agreed_vms, agreed_crm, sync_status, last_synced_at,
+            last_direction
+        )
+        select %s, %s, r.vms_id, r.crm_id, r.agreed_vms, r.agreed_crm, 'synced', clock_timestamp(), 'inbound'
+        from jsonb_to_recordset(%s) as r (vms_id bigint, crm_id text, agreed_vms jsonb, agreed_crm jsonb)
+        """,
+        [
+            project_id, entity,
+            Jsonb([
+                {"vms_id": vms_id, "crm_id": crm_id, "agreed_vms": dict(agreed_vms), "agreed_crm": dict(agreed_crm)}
+                for vms_id, crm_id, agreed_vms, agreed_crm in rows
+            ]),
+        ],
+    )  # fmt: skip

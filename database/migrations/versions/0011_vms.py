@@ -24,6 +24,8 @@ create table vms.customers (
     primary key (project_id, id)
 );
 create index customers_by_phone on vms.customers (project_id, phone) where phone is not null;
+create index customers_by_digits on vms.customers (project_id, right(regexp_replace(phone, '[^0-9]', '', 'g'), 9))
+    where phone is not null;                       -- however it is written
 create index customers_by_email on vms.customers (project_id, lower(email)) where email is not null;
 
 create table vms.articles (

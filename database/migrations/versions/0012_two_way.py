@@ -69,7 +69,7 @@ create table sync.inbound_queue (
 );
 comment on table sync.inbound_queue is
     'Objects of core that changed and are not in vms yet: inserted in the transaction that changes core';
-create index inbound_queue_due on sync.inbound_queue (not_before, queue_id);
+create index inbound_queue_by_object on sync.inbound_queue (project_id, entity_type, crm_entity_id);
 
 create table sync.conflicts (
     conflict_id bigint generated always as identity,
