@@ -9,6 +9,8 @@ from typing import Literal
 from database.connection import Connection
 
 Entity = Literal["customer", "article", "order"]
+ENTITIES: tuple[Entity, ...] = ("customer", "article", "order")
+"""In the order in which they need each other."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,7 +35,7 @@ def lock_name(project_id: str) -> str:
 
 async def enqueue(connection: Connection, project_id: str, ids: Mapping[Entity, Collection[str]]) -> None:
     """Queue objects: what they need (customers, articles) before the orders."""
-    rows = [(entity, crm_id) for entity in ("customer", "article", "order") for crm_id in sorted(ids.get(entity, ()))]
+    rows = [(entity, crm_id) for entity in ENTITIES for crm_id in sorted(ids.get(entity, ()))]
     if rows:
         await connection.execute(
             """

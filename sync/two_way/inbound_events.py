@@ -11,6 +11,10 @@ from database.repositories.stream_events import Kind, NewEvent
 from sync.two_way.objects import Entity, VmsObject
 
 _KINDS: Mapping[Entity, Kind] = {"order": "order", "payment": "payment", "customer": "buyer", "article": "stock"}
+_TOLD: Mapping[Entity, tuple[str, ...]] = {
+    "payment": ("amount", "status", "paid_at"),
+    "article": ("sku", "stock", "price"),
+}
 
 
 async def events(
@@ -39,14 +43,7 @@ async def events(
 
 
 def _summary(item: VmsObject) -> dict[str, Any]:
-    match item.entity:
-        case "payment":
-            names = ("amount", "status", "paid_at")
-        case "article":
-            names = ("sku", "stock", "price")
-        case _:
-            names = ()
-    summary = {name: item.fields[name] for name in names}
+    summary = {name: item.fields[name] for name in _TOLD.get(item.entity, ())}
     if item.entity == "payment":
         summary["vms_order_id"] = item.details["order_id"]
     return summary

@@ -1,4 +1,4 @@
-"""Which object of vms an object of the CRM is: by its mapping, by the key that we gave it, else by what it is known by."""
+"""Which object of vms one of the CRM is: by its mapping, by the key that we gave it, else by what it is known by."""
 
 from __future__ import annotations
 

@@ -102,13 +102,15 @@ class Bringer:
             one = await self._merge(task, task.items[crm_id], stored[vms_id], found)
             if one is not None:
                 merged.append(one)
-        new = []
-        for crm_id, item in task.items.items():
-            is_known = crm_id in here or crm_id in waiting or crm_id in found.wrong
-            # Of an order that has not been read whole yet the whole record follows.
-            if not is_known and not item.is_deleted and item.details.get("is_whole", True):
-                if await self._is_sound(task, item, item.as_vms, is_new=True):
-                    new.append(item)
+        known = here.keys() | waiting | found.wrong.keys()
+        new = [
+            item
+            for crm_id, item in task.items.items()
+            if crm_id not in known
+            and not item.is_deleted
+            and item.details.get("is_whole", True)  # else the whole record follows
+            and self._is_sound(task, item, item.as_vms, is_new=True)
+        ]
         in_step = {one.item.crm_id: one.mapping.vms_entity_id for one in merged}
         made = await inbound_write.insert(
             self._connection, self._project_id, task.entity, new, self._project.row.crm, task.orders
@@ -153,7 +155,7 @@ class Bringer:
                 await mappings.save_status(self._connection, self._project_id, mapping.mapping_id, "error", DELETED)
             return None
         plan = merge(Agreed.of(mapping), stored, item, self._project.row.conflict_policy, self._flags.skew)
-        if not await self._is_sound(task, item, self._to_check(plan, mapping, item), is_new=False):
+        if not self._is_sound(task, item, self._to_check(plan, mapping, item), is_new=False):
             return None
         return _Merged(item, mapping, plan, is_first)
 
@@ -166,7 +168,7 @@ class Bringer:
             values["customer"] = None
         return values
 
-    async def _is_sound(self, task: Task, item: CrmObject, values: Mapping[str, Value], *, is_new: bool) -> bool:
+    def _is_sound(self, task: Task, item: CrmObject, values: Mapping[str, Value], *, is_new: bool) -> bool:
         reasons = task.check(item, values, is_new)
         if reasons is None:
             self._outcome.put_back.add(task.ref(item))
