@@ -33,6 +33,7 @@ from sync.projects import Lookup, Project
 from sync.record_errors import describe, is_of_a_record
 from sync.two_way import crm_state, validate
 from sync.two_way.flags import Flags, flags_of
+from sync.two_way.inbound_events import events
 from sync.two_way.inbound_objects import Bringer, Outcome, Task
 from sync.two_way.objects import CrmObject, Entity, Value
 
@@ -148,7 +149,7 @@ async def _finish(connection: Connection, project_id: str, refs: Sequence[Ref], 
         )  # fmt: skip
     done = [ref for ref in refs if ref not in outcome.failed and ref not in outcome.put_back]
     await dead_letters.resolve_inbound(connection, project_id, VMS_SOURCE, [(ref.entity, ref.crm_id) for ref in done])
-    await stream_events.publish(connection, outcome.events)
+    await stream_events.publish(connection, await events(connection, project_id, outcome.changes))
 
 
 async def _isolated(connection: Connection, project: Project, flags: Flags, refs: Sequence[Ref]) -> Outcome:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from database.connection import Connection
@@ -17,29 +18,32 @@ _TOLD: Mapping[Entity, tuple[str, ...]] = {
 }
 
 
-async def events(
-    connection: Connection,
-    project_id: str,
-    entity: Entity,
-    written: Mapping[int, VmsObject],
-    changed: Mapping[int, Collection[str]],
-    crm_ids: Mapping[int, str],
-) -> list[NewEvent]:
-    """One event for each object of `changed` (vms id -> names of fields); `written` is how they are now."""
-    told: Mapping[int, Mapping[str, Any]] = {}
-    if entity == "order" and changed:
-        told = await vms_writing.order_summaries(connection, project_id, list(changed))
+@dataclass(frozen=True, slots=True)
+class Change:
+    crm_id: str
+    now: VmsObject
+    """As it is now."""
+    fields: Collection[str]
+    """What changed of it."""
+
+
+async def events(connection: Connection, project_id: str, changes: Sequence[Change]) -> list[NewEvent]:
+    """One event for each change; to be asked for when all is written, because an order's sums follow from its parts."""
+    orders = [change.now.vms_id for change in changes if change.now.entity == "order"]
+    told = await vms_writing.order_summaries(connection, project_id, orders) if orders else {}
     return [
         NewEvent(
-            project_id,
-            _KINDS[entity],
-            crm_ids[vms_id],
-            "crm",
-            {"vms_id": vms_id, "changed": sorted(fields), **_summary(written[vms_id]), **told.get(vms_id, {})},
-            vms_id,
+            project_id, _KINDS[change.now.entity], change.crm_id, "crm",
+            {
+                "vms_id": change.now.vms_id,
+                "changed": sorted(change.fields),
+                **_summary(change.now),
+                **(told.get(change.now.vms_id, {}) if change.now.entity == "order" else {}),
+            },
+            change.now.vms_id,
         )
-        for vms_id, fields in changed.items()
-    ]
+        for change in changes
+    ]  # fmt: skip
 
 
 def _summary(item: VmsObject) -> dict[str, Any]:

@@ -5,7 +5,7 @@ All of it is in the caller's transaction, which has told vms that it is the sync
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,10 @@ from database.repositories import inbound_queue, ledger, mappings, outbox, vms_w
 from database.repositories.inbound_queue import Ref
 from database.repositories.ledger import Written
 from database.repositories.mappings import MappingRow
-from database.repositories.stream_events import NewEvent
 from sync.projects import Project
 from sync.two_way import conflicts, inbound_find, inbound_write, vms_state
 from sync.two_way.flags import Flags
-from sync.two_way.inbound_events import events
+from sync.two_way.inbound_events import Change
 from sync.two_way.merge import Agreed, Plan, merge
 from sync.two_way.objects import CrmObject, Entity, Value, VmsObject
 
@@ -36,7 +35,8 @@ class Outcome:
     """Why nothing of it was written, one sentence each."""
     put_back: set[Ref] = field(default_factory=set)
     """Somebody is writing or sending it just now."""
-    events: list[NewEvent] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    """What was made or changed in vms, for those who listen."""
 
     def add(self, other: Outcome) -> None:
         self.made += other.made
@@ -44,7 +44,7 @@ class Outcome:
         for ref, reasons in other.failed.items():
             self.fail(ref, reasons)
         self.put_back |= other.put_back
-        self.events += other.events
+        self.changes += other.changes
 
     def fail(self, ref: Ref, reasons: Sequence[str]) -> None:
         self.failed.setdefault(ref, []).extend(reasons)
@@ -122,9 +122,14 @@ class Bringer:
         await self._keep_merged(task, merged, written)
         self._outcome.made += len(made)
         self._outcome.changed += len(changed)
-        fields: dict[int, Collection[str]] = {**changed, **{vms_id: written[vms_id].fields for vms_id in made.values()}}
-        crm_ids = {vms_id: crm_id for crm_id, vms_id in {**in_step, **made}.items()}
-        self._outcome.events += await events(self._connection, self._project_id, task.entity, written, fields, crm_ids)
+        self._outcome.changes += [
+            Change(crm_id, written[vms_id], written[vms_id].fields) for crm_id, vms_id in made.items()
+        ]
+        self._outcome.changes += [
+            Change(one.item.crm_id, written[one.mapping.vms_entity_id], one.plan.to_vms)
+            for one in merged
+            if one.plan.to_vms
+        ]
         return {**in_step, **made}
 
     async def _held(self, task: Task, here: Mapping[str, int]) -> set[str]:
