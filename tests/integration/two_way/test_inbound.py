@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.two_way.inbound_world import apply, hook, land, letters, one, open_shop, outbox
 from tests.support.shop_crm import shop_article, shop_customer, shop_order
-from tests.support.toy_crm import time_of, minute
+from tests.support.toy_crm import minute, time_of
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
