@@ -262,7 +262,7 @@ async def _bring_orders(
     )
 
     def check_payment(item: CrmObject, values: Mapping[str, Value], is_new: bool) -> list[str]:
-        return validate.payment(item, values, is_new=is_new)
+        return validate.payment(item, values)
 
     await bringer.bring(
         Task("payment", payments, check_payment, lambda item: Ref("order", item.details["order_id"]), in_step)

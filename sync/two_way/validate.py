@@ -65,11 +65,11 @@ def article(values: Mapping[str, Value], *, is_new: bool, is_taken: bool) -> lis
     return reasons
 
 
-def payment(item: CrmObject, values: Mapping[str, Value], *, is_new: bool) -> list[str]:
+def payment(item: CrmObject, values: Mapping[str, Value]) -> list[str]:
     reasons = []
     if "amount" in values and _number(values["amount"]) <= 0:
         reasons.append(f"The amount of payment {item.crm_id} is {values['amount']}: it has to be above 0.")
-    if is_new and "status" not in values:
+    if "status" in item.fields and "status" not in item.as_vms:
         reasons.append(f"The status {item.details.get('status')} of payment {item.crm_id} is unknown.")
     return reasons
 

@@ -1,4 +1,4 @@
-"""CRM -> vms while the warehouse writes too: conflicts by each policy, objects that are being sent or written, echoes."""
+"""CRM -> vms while the warehouse writes too: conflicts by each policy, objects that are being sent, echoes."""
 
 from __future__ import annotations
 
