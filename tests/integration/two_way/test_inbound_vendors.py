@@ -131,7 +131,7 @@ async def test_keycrms_webhooks_are_in_vms_within_the_second_through_the_relay(w
         await expect("select payment_status = 'part_paid' from vms.orders")
         key.state.catalog.set_stock(31, 3)
         await expect("select stock = 3 from vms.articles")
-        key.state.update_buyer(key.buyer.id, full_name="Олена Петренко", at=START + timedelta(days=2))
+        key.state.update_buyer(key.buyer.id, full_name="Олена Петренко", at=START + timedelta(days=2, hours=1))
         await expect(
             "select full_name = 'Олена Петренко' from vms.customers",
             json.dumps({"event": "buyer.updated", "context": {"id": key.buyer.id}}),
