@@ -40,13 +40,18 @@ _COLUMNS: Mapping[Table, Mapping[str, str]] = {
         "phone": "text", "address": "text", "shipped_at": "timestamptz",
     },
 }  # fmt: skip
-_DEFAULTS = {
-    "full_name": "''", "name": "''", "price": "0", "stock": "0", "is_active": "true", "payment_status": "'not_paid'",
-    "total": "0", "discount": "0", "shipping_price": "0", "ordered_at": "clock_timestamp()", "quantity": "1",
-    "amount": "0",
+_DEFAULTS: Mapping[Table, Mapping[str, str]] = {
+    "customers": {"full_name": "''"},
+    "articles": {"name": "''", "price": "0", "stock": "0", "is_active": "true"},
+    "orders": {
+        "status": "'PENDING'", "payment_status": "'not_paid'", "total": "0", "discount": "0", "shipping_price": "0",
+        "ordered_at": "clock_timestamp()",
+    },
+    "order_items": {"name": "''", "quantity": "1", "discount": "0"},
+    "payments": {"status": "'pending'"},
+    "shipments": {},
 }  # fmt: skip
-"""For columns that take no null; a status has its own."""
-_FIRST_STATUS = {"orders": "'PENDING'", "payments": "'pending'"}
+"""For columns that take no null, unless a trigger fills them."""
 _PARTS: tuple[Table, ...] = ("order_items", "shipments", "payments")
 _TABLES: Mapping[str, Table] = {
     "customer": "customers", "article": "articles", "order": "orders", "payment": "payments",
@@ -73,8 +78,7 @@ async def insert(connection: Connection, project_id: str, table: Table, rows: Se
     """Add rows; an `id` of `new_ids`, or none: the next one. Columns without a value have their default."""
     if not rows:
         return
-    columns = _COLUMNS[table]
-    defaults = {**_DEFAULTS, **({"status": _FIRST_STATUS[table]} if table in _FIRST_STATUS else {})}
+    columns, defaults = _COLUMNS[table], _DEFAULTS[table]
     values = [f"coalesce({name}, {defaults[name]})" if name in defaults else name for name in columns]
     await connection.execute(
         f"insert into vms.{table} (project_id, id, {', '.join(columns)}) "  # noqa: S608
@@ -95,8 +99,8 @@ async def update(connection: Connection, project_id: str, table: Table, rows: Se
     settings = []
     for name in (name for name in columns if name in named):
         value = f"(r.row ->> '{name}')::{columns[name]}"
-        if name in _DEFAULTS:
-            value = f"coalesce({value}, {_DEFAULTS[name]})"
+        if name in _DEFAULTS[table]:
+            value = f"coalesce({value}, {_DEFAULTS[table][name]})"
         settings.append(f"{name} = case when r.row ? '{name}' then {value} else t.{name} end")
     await connection.execute(
         f"update vms.{table} as t set {', '.join(settings)} "  # noqa: S608
@@ -154,6 +158,33 @@ async def lines(connection: Connection, project_id: str, order_ids: Sequence[int
     for row in await cursor.fetchall():
         found.setdefault(row.pop("order_id"), []).append(row)
     return found
+
+
+async def existing(connection: Connection, project_id: str, table: Table, ids: Sequence[int]) -> set[int]:
+    cursor = await connection.execute(
+        f"select id from vms.{table} where project_id = %s and id = any(%s)",  # noqa: S608
+        [project_id, list(ids)],
+    )
+    return {row["id"] for row in await cursor.fetchall()}
+
+
+async def id_of(connection: Connection, project_id: str, table: Table, key: str) -> int | None:
+    """Of the order of that number, or the article of that sku; locked until the transaction ends."""
+    name = {"orders": "number", "articles": "sku"}[table]
+    cursor = await connection.execute(
+        f"select id from vms.{table} where project_id = %s and {name} = %s for update",  # noqa: S608
+        [project_id, key],
+    )
+    row = await cursor.fetchone()
+    return None if row is None else int(row["id"])
+
+
+async def article_defaults(connection: Connection, project_id: str, skus: Collection[str]) -> dict[str, dict[str, Any]]:
+    """name and price of articles, which their lines have if they say nothing else, by sku."""
+    cursor = await connection.execute(
+        "select sku, name, price from vms.articles where project_id = %s and sku = any(%s)", [project_id, list(skus)]
+    )
+    return {row.pop("sku"): row for row in await cursor.fetchall()}
 
 
 async def newest_shipments(connection: Connection, project_id: str, order_ids: Sequence[int]) -> dict[int, int]:
