@@ -1,4 +1,4 @@
-"""POST /webhooks/vms/{project}: the warehouse's changes are in schema vms when they are answered, and on their way out."""
+"""POST /webhooks/vms/{project}: the warehouse's changes are in schema vms once they are answered."""
 
 from __future__ import annotations
 
