@@ -15,6 +15,7 @@ from database.repositories import requests as request_rows
 from sync import deliveries, failed_records, requests
 from sync.normalise import drain
 from sync.projects import Lookup
+from sync.two_way import inbound
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ async def retry(
     project_id: str | None = None,
     lookup: Lookup = registry.get,
 ) -> RetryResult:
-    """Try letters again, these or all open ones: raw rows are mapped anew, requests and deliveries are sent anew."""
+    """Try letters again, these or all open ones: raw rows are mapped anew, objects of core are brought into vms anew,
+    requests and deliveries are sent anew."""
     async with pool.connection() as connection, connection.transaction():
         letters = await dead_letters.select_open(connection, ids=ids, project_id=project_id)
         projects = sorted({letter.project_id for letter in letters})
@@ -69,6 +71,7 @@ async def retry(
         await deliveries.send_due(pool, keyring)
     for project in projects:
         await drain(pool, project, wait=True, lookup=lookup)
+        await inbound.apply_due(pool, project_id=project, wait=True, lookup=lookup)
     for request_id in request_ids:
         await requests.run_due(pool, keyring, limit=1, request_id=request_id, lookup=lookup)
     async with pool.connection() as connection:

@@ -19,7 +19,7 @@ RETRY_SECONDS = (120.0, 240.0, 480.0)
 @dataclass(frozen=True, slots=True)
 class Letter:
     source: str
-    """webhook, api, request, or an outbound action"""
+    """webhook, api, request, vms (an object of core on its way there), or an outbound action"""
     error_word: ErrorWord
     reason: str
     raw_id: int | None = None
@@ -56,8 +56,9 @@ async def open_many(
 ) -> list[FailedLetter]:
     """Open inbound letters; one that is open for the same thing gets the newer reason and another attempt.
 
-    A raw row is tried again after `RETRY_SECONDS`, and has permanently failed when the last retry fails too; what is no
-    raw row (a request, retried before; a row of a page that is no record) has so at once. `also_discarded` false: what
+    A raw row, or an object on its way into vms, is tried again after `RETRY_SECONDS`, and has permanently failed when
+    the last retry fails too; anything else (a request, retried before; a row of a page that is no record) has so at
+    once. `also_discarded` false: what
     a person has discarded stays closed. Returns those that have permanently failed.
     """
     if not letters:
@@ -68,11 +69,11 @@ async def open_many(
             project_id, source, raw_id, stream, crm_id, error_word, reason, payload, state, next_retry_at
         )
         select %(project)s, source, raw_id, stream, crm_id, error_word, reason, payload,
-            case when raw_id is null then 'permanently_failed' else 'open' end,
-            case when raw_id is not null then clock_timestamp() + %(waits)s[1] * interval '1 second' end
+            case when can_wait then 'open' else 'permanently_failed' end,
+            case when can_wait then clock_timestamp() + %(waits)s[1] * interval '1 second' end
         from json_to_recordset(%(letters)s::json) as l (
             source text, raw_id bigint, stream text, crm_id text, error_word text, reason text, payload text
-        )
+        ), lateral (select raw_id is not null or source = 'vms') as w (can_wait)
         where %(also_discarded)s or not exists (
             select from sync.dead_letters as d
             where d.project_id = %(project)s and d.state = 'discarded' and d.direction = 'inbound'
@@ -213,6 +214,23 @@ async def resolve_request(connection: Connection, project_id: str, stream: str |
         """,
         [project_id, stream, crm_id],
     )
+
+
+async def resolve_inbound(
+    connection: Connection, project_id: str, source: str, applied: Sequence[tuple[str, str]]
+) -> None:
+    """Close the letters of this source for objects (stream, crm_id) that are applied now."""
+    if applied:
+        await connection.execute(
+            """
+            update sync.dead_letters as d
+            set state = 'resolved', closed_at = clock_timestamp(), closed_by = 'applied'
+            from unnest(%s::text[], %s::text[]) as a (stream, crm_id)
+            where d.project_id = %s and d.state in ('open', 'permanently_failed') and d.direction = 'inbound'
+                and d.source = %s and d.stream = a.stream and d.crm_id = a.crm_id
+            """,
+            [[stream for stream, _ in applied], [crm_id for _, crm_id in applied], project_id, source],
+        )
 
 
 async def list_letters(

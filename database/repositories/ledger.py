@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -34,8 +35,10 @@ def fields_hash(values: Mapping[str, Any]) -> bytes:
 
 
 async def add(connection: Connection, project_id: str, written: Sequence[Written]) -> None:
-    for item in written:
-        await connection.execute(
+    if not written:
+        return
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
             """
             insert into sync.write_ledger (
                 project_id, side, entity_type, entity_id, operation, fields, fields_hash, fingerprint, outbox_ids
@@ -43,8 +46,11 @@ async def add(connection: Connection, project_id: str, written: Sequence[Written
             values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             [
-                project_id, item.side, item.entity, item.entity_id, item.operation, sorted(item.values),
-                fields_hash(item.values), item.fingerprint, list(item.outbox_ids),
+                (
+                    project_id, item.side, item.entity, item.entity_id, item.operation, sorted(item.values),
+                    fields_hash(item.values), item.fingerprint, list(item.outbox_ids),
+                )
+                for item in written
             ],
         )  # fmt: skip
 
@@ -66,3 +72,22 @@ async def echoes(
         [[row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], project_id],
     )
     return {(row["entity_type"], row["entity_id"], bytes(row["fingerprint"])) for row in await cursor.fetchall()}
+
+
+async def written_at(
+    connection: Connection, project_id: str, side: Literal["crm", "vms"], entity: str, ids: Collection[str]
+) -> dict[str, dict[str, datetime]]:
+    """When we last wrote each field of these objects, by object and field; those never written are missing."""
+    cursor = await connection.execute(
+        """
+        select l.entity_id, f.field, max(l.written_at) as written_at
+        from sync.write_ledger as l, unnest(l.fields) as f (field)
+        where l.project_id = %s and l.side = %s and l.entity_type = %s and l.entity_id = any(%s)
+        group by l.entity_id, f.field
+        """,
+        [project_id, side, entity, list(ids)],
+    )
+    found: dict[str, dict[str, datetime]] = {}
+    for row in await cursor.fetchall():
+        found.setdefault(row["entity_id"], {})[row["field"]] = row["written_at"]
+    return found

@@ -1,20 +1,23 @@
 """The two sides of one object, in words that can be compared.
 
 Values are JSON: text, None, whole numbers, lists and objects of these. Money is text with two digits ("12.50"),
-quantities are text without trailing zeros ("1.5"), phones E.164 where they can be read, empty text is None.
+quantities are text without trailing zeros ("1.5"), times are text of UTC in whole seconds ("2026-03-01T08:00:00+00:00":
+no CRM keeps more), phones E.164 where they can be read, empty text is None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
 Entity = Literal["order", "customer", "article", "payment"]
 Side = Literal["vms", "crm"]
 Value = Any
+
+_CENT, _THOUSANDTH = Decimal("0.01"), Decimal("0.001")
 
 ENTITIES: tuple[Entity, ...] = ("customer", "article", "order", "payment")
 """In the order in which they need each other."""
@@ -70,16 +73,32 @@ class CrmObject:
 
 
 def money(value: Decimal | None) -> str | None:
-    return None if value is None else f"{value:.2f}"
+    """With the two digits that vms keeps."""
+    return None if value is None else f"{_rounded(value, _CENT):f}"
 
 
 def quantity(value: Decimal | None) -> str | None:
-    if value is None:
-        return None
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    """With at most the three digits that vms keeps."""
+    return None if value is None else f"{_rounded(value, _THOUSANDTH):f}".rstrip("0").rstrip(".")
+
+
+def _rounded(value: Decimal, digit: Decimal) -> Decimal:
+    """As PostgreSQL's numeric does it, and without a zero below zero."""
+    return value.quantize(digit, ROUND_HALF_UP) + 0
 
 
 def text(value: str | None) -> str | None:
     """Trimmed; None if nothing is left."""
     return (value or "").strip() or None
+
+
+def moment(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).replace(microsecond=0).isoformat()
+
+
+def sorted_lines(lines: Iterable[Mapping[str, Value]]) -> list[dict[str, Value]]:
+    """An order's lines of ITEM_FIELDS as its `items`."""
+    return sorted(
+        ({name: line[name] for name in ITEM_FIELDS} for line in lines),
+        key=lambda line: tuple(line[name] or "" for name in ITEM_FIELDS),
+    )

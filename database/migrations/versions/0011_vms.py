@@ -24,6 +24,8 @@ create table vms.customers (
     primary key (project_id, id)
 );
 create index customers_by_phone on vms.customers (project_id, phone) where phone is not null;
+create index customers_by_digits on vms.customers (project_id, right(regexp_replace(phone, '[^0-9]', '', 'g'), 9))
+    where phone is not null;                       -- however it is written
 create index customers_by_email on vms.customers (project_id, lower(email)) where email is not null;
 
 create table vms.articles (
@@ -148,7 +150,7 @@ create table sync.outbox (
 comment on table sync.outbox is
     'Changes in vms for the CRM: written by triggers in the transaction of the change, sent by the relay, lane by lane';
 create index outbox_by_lane on sync.outbox (project_id, lane, outbox_id) where state in ('waiting', 'sending');
-create index outbox_due on sync.outbox (project_id, not_before, outbox_id) where state = 'waiting';
+create index outbox_due on sync.outbox (project_id, outbox_id) where state = 'waiting'; -- the oldest first
 create index outbox_claimed on sync.outbox (claimed_by) where state = 'sending';
 create index outbox_finished on sync.outbox (finished_at) where state in ('sent', 'skipped', 'failed');
 
