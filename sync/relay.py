@@ -30,6 +30,7 @@ from sync.live import fold_waiting
 from sync.normalise import drain
 from sync.projects import Lookup
 from sync.requests import run_claimed
+from sync.two_way import outbound
 
 POLL_SECONDS = 2.0
 BUSY_SECONDS = 0.1
@@ -48,6 +49,8 @@ MAX_REQUESTS_OF_PROJECT = 3
 """A slow CRM must not keep the others' requests waiting."""
 GRACE_SECONDS = 10.0
 """For requests that are under way when the process is told to stop."""
+MAX_PUSHES = 10
+"""Connections kept for what is written down of changes that were sent to CRMs."""
 RAW_CHANNEL, REQUEST_CHANNEL = "crm_elt_raw", "crm_elt_requests"
 
 _log = structlog.get_logger(__name__)
@@ -95,6 +98,7 @@ class _Relay:
     request_wake: asyncio.Event = field(default_factory=asyncio.Event)
     fold_wake: asyncio.Event = field(default_factory=asyncio.Event)
     delivery_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    outbox_wake: asyncio.Event = field(default_factory=asyncio.Event)
     draining: set[str] = field(default_factory=set)
     failures: Counter[str] = field(default_factory=Counter)
     running: Counter[str] = field(default_factory=Counter)
@@ -103,9 +107,10 @@ class _Relay:
     events: int = 0
     requests: int = 0
     folded: int = 0
+    pushed: int = 0
 
     async def run(self, *, was_away: bool) -> None:
-        pool_size = MAX_DRAINS + 2 * MAX_REQUESTS + 4
+        pool_size = MAX_DRAINS + 2 * MAX_REQUESTS + MAX_PUSHES + 4
         async with open_pool(self.url, max_size=pool_size, wait_seconds=5.0, application="crm-elt relay") as pool:
             async with pool.connection() as connection:
                 await heartbeats.beat(connection, "relay", self.instance, {})
@@ -118,6 +123,7 @@ class _Relay:
                 tasks.create_task(self._fold_loop(pool))
                 tasks.create_task(self._retry_loop(pool))
                 tasks.create_task(self._delivery_loop(pool))
+                tasks.create_task(self._outbox_loop(pool))
                 tasks.create_task(self._upload_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
             async with pool.connection() as connection:
@@ -126,7 +132,7 @@ class _Relay:
 
     async def _listen(self) -> None:
         async with await connect(self.url, application="crm-elt relay listen") as connection:
-            for channel in (RAW_CHANNEL, REQUEST_CHANNEL):
+            for channel in self._wakes:
                 await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
             self._wake()  # for what landed before we listened
             while not self.stop.is_set():
@@ -146,16 +152,22 @@ class _Relay:
         heard = False
         async for notification in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
             heard = True
-            (self.raw_wake if notification.channel == RAW_CHANNEL else self.request_wake).set()
+            self._wakes[notification.channel].set()
         if not heard:
             await connection.execute("select 1")  # notices a connection that is gone
             self._wake()
 
+    @property
+    def _wakes(self) -> dict[str, asyncio.Event]:
+        return {
+            RAW_CHANNEL: self.raw_wake,
+            REQUEST_CHANNEL: self.request_wake,
+            outbound.CHANNEL: self.outbox_wake,
+        }
+
     def _wake(self) -> None:
-        self.raw_wake.set()
-        self.request_wake.set()
-        self.fold_wake.set()
-        self.delivery_wake.set()
+        for wake in (*self._wakes.values(), self.fold_wake, self.delivery_wake):
+            wake.set()
 
     async def _drain_loop(self, pool: Pool) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -268,6 +280,16 @@ class _Relay:
         while await self._woken(self.delivery_wake):
             while not self.stop.is_set() and await send_due(pool, self.keyring):
                 continue
+
+    async def _outbox_loop(self, pool: Pool) -> None:
+        """Changes in vms go to the CRMs; it polls by itself, too."""
+        async with outbound.opened(
+            pool, self.keyring, instance=self.instance, stop=self.stop, lookup=self.lookup
+        ) as sender:
+            try:
+                await sender.run(self.outbox_wake)
+            finally:
+                self.pushed += sender.done.sent
 
     async def _retry_loop(self, pool: Pool) -> None:
         """Failed records whose time has come join the queue, which wakes the drains."""
