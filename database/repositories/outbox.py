@@ -328,16 +328,18 @@ async def retry(connection: Connection, project_id: str, entity: str, vms_id: in
     )
 
 
-async def is_under_way(connection: Connection, project_id: str, entity: str, vms_ids: Sequence[int]) -> bool:
-    """Whether any of these objects is being sent just now, by anybody."""
+async def is_under_way(connection: Connection, objects: Sequence[tuple[str, str, int]]) -> bool:
+    """Whether any of these objects (project, kind, id) is being sent just now, by anybody."""
     cursor = await connection.execute(
         """
         select exists (
-            select from sync.outbox
-            where project_id = %s and entity_type = %s and vms_entity_id = any(%s) and state = 'sending'
+            select from sync.outbox as o
+            join unnest(%s::text[], %s::text[], %s::bigint[]) as i (project_id, entity_type, vms_entity_id)
+                using (project_id, entity_type, vms_entity_id)
+            where o.state = 'sending'
         ) as flag
         """,
-        [project_id, entity, list(vms_ids)],
+        [[item[0] for item in objects], [item[1] for item in objects], [item[2] for item in objects]],
     )
     row = await cursor.fetchone()
     assert row is not None

@@ -128,8 +128,8 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
 def overwrite(
     before: Mapping[str, Any], agreed_crm: Mapping[str, Value], seen: Mapping[str, Value], names: Iterable[str], at: str
 ) -> dict[str, Any]:
-    """`Agreed.overwritten` once these fields are written at the CRM. `agreed_crm`, `seen`: its values before that, as they
-    were agreed on and as core has them; `at`: when the writing began, ISO 8601."""
+    """`Agreed.overwritten` once these fields are written at the CRM. `agreed_crm`, `seen`: its values before that, as
+    they were agreed on and as core has them; `at`: when the writing began, ISO 8601."""
     after = dict(before)
     for name in names:
         was = list(before.get(name, {}).get("was", ()))

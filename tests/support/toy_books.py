@@ -73,10 +73,10 @@ class ToyBooks:
         if kind == "payment":
             order = change.data["order"]
             assert order["crm_id"] in self.objects["order"], "a payment came before its order"
-            values["order"] = order["crm_id"]
+            stored[crm_id]["order"] = order["crm_id"]
         customer_id = None
-        if kind == "order" and change.data["customer"] is not None:
-            values["customer"] = customer_id = self._customer(change.data["customer"])
+        if values.get("customer") is not None:
+            values["customer"] = customer_id = self._customer(values["customer"])
         if any(stored[crm_id].get(name, self) != value for name, value in values.items()):
             stored[crm_id] |= values
             self.log.append((kind, crm_id, tuple(sorted(values))))
@@ -88,6 +88,9 @@ class ToyBooks:
         if customer["crm_id"] is not None:
             assert customer["crm_id"] in stored
             return str(customer["crm_id"])
+        for crm_id, row in stored.items():
+            if row["key"] == customer["key"]:
+                return crm_id
         crm_id = f"c{next(self._numbers)}"
         self.created[customer["key"]] += 1
         stored[crm_id] = {name: customer[name] for name in ("key", "full_name", "phone", "email")}
