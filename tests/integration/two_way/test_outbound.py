@@ -9,52 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from sync.two_way.outbound import send_due
-from sync.two_way.outbound_project import Sent
+from tests.support.vms_changes import insert, mapping, send, set_project, states
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
-
-
-async def send(world: World, *projects: str) -> Sent:
-    return await send_due(
-        world.pool, world.keyring, instance="test", lookup=world.lookup, project_ids=list(projects) or None
-    )
-
-
-async def insert(world: World, table: str, **values: Any) -> int:
-    given = {"project_id": "shop", **values}
-    names, marks = ", ".join(given), ", ".join(["%s"] * len(given))
-    found = await world.value(f"insert into vms.{table} ({names}) values ({marks}) returning id", *given.values())
-    return int(found)
-
-
-async def states(world: World) -> list[str]:
-    return [row["state"] for row in await world.rows("select state from sync.outbox order by outbox_id")]
-
-
-async def mapping(world: World, entity: str, vms_id: int, project: str = "shop") -> dict[str, Any]:
-    (row,) = await world.rows(
-        "select * from sync.mappings where entity_type = %s and vms_entity_id = %s and project_id = %s",
-        entity, vms_id, project,
-    )  # fmt: skip
-    return row
-
-
-async def set_project(world: World, **values: Any) -> None:
-    for name, value in values.items():
-        await world.execute(f"update config.projects set {name} = %s", value)
-
-
-@pytest.fixture
-async def shop(world: World) -> World:
-    """With three statuses that mean something."""
-    await world.add_project(status_map={"1": "PENDING", "2": "CONFIRMED", "3": "SHIPPED", "9": "CANCELLED"})
-    await world.execute(
-        "insert into core.statuses (project_id, status_id, name) values"
-        " ('shop', '1', 'New'), ('shop', '2', 'Agreed'), ('shop', '3', 'On its way'), ('shop', '9', 'Off')"
-    )
-    return world
 
 
 async def test_a_new_order_arrives_whole_after_its_customer_and_article(shop: World) -> None:

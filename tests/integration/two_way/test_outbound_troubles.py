@@ -9,12 +9,10 @@ import pytest
 
 from sync import dead_letters
 from sync.two_way import outbound, outbound_breaker, outbound_settle
-from tests.integration.two_way.test_outbound import insert, mapping, send, set_project, shop, states
+from tests.support.vms_changes import insert, mapping, send, set_project, states
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
-
-__all__ = ["shop"]
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +115,9 @@ async def test_waits_grow_between_attempts(shop: World, monkeypatch: pytest.Monk
     waits = []
     for _ in range(3):
         await send(shop)
-        waits.append(await shop.value("select extract(epoch from not_before - clock_timestamp())::int from sync.outbox"))
+        waits.append(
+            await shop.value("select extract(epoch from not_before - clock_timestamp())::int from sync.outbox")
+        )
         await shop.execute("update sync.outbox set not_before = clock_timestamp()")
     assert 75 <= waits[0] <= 121
     assert 155 <= waits[1] <= 241
@@ -193,14 +193,15 @@ async def test_a_sender_that_lives_on_asks_again_by_itself_and_drains_in_order(s
     await set_project(shop, sync='{"retry_attempts": 0, "max_concurrent_requests": 1}')
     shop.crm.books.trouble = "away"
     stop, wake = asyncio.Event(), asyncio.Event()
-    async with outbound.opened(
-        shop.pool, shop.keyring, instance="test", stop=stop, lookup=shop.lookup
-    ) as sender:
+    async with outbound.opened(shop.pool, shop.keyring, instance="test", stop=stop, lookup=shop.lookup) as sender:
         running = asyncio.create_task(sender.run(wake))
         for number in range(30):
-            await insert(shop, "articles" if number % 2 else "customers", id=number, **(
-                {"sku": f"S{number}"} if number % 2 else {"full_name": f"C{number}"}
-            ))
+            await insert(
+                shop,
+                "articles" if number % 2 else "customers",
+                id=number,
+                **({"sku": f"S{number}"} if number % 2 else {"full_name": f"C{number}"}),
+            )
             wake.set()
         async with asyncio.timeout(20):
             while shop.crm.books.health_checks < 5:
@@ -236,7 +237,9 @@ async def test_wrong_credentials_stop_the_project_and_lose_nothing(shop: World) 
 
 
 async def test_a_bug_of_the_connector_stops_one_object_and_not_the_others(shop: World) -> None:
-    await shop.execute("insert into vms.articles (project_id, sku) select 'shop', 'S-' || n from generate_series(1, 5) n")
+    await shop.execute(
+        "insert into vms.articles (project_id, sku) select 'shop', 'S-' || n from generate_series(1, 5) n"
+    )
 
     def stumble(changes: Any) -> None:
         if any(change.data["sku"] == "S-3" for change in changes):
