@@ -41,6 +41,12 @@ async def list_letters(
         return await dead_letters.list_letters(connection, project_id=project_id, state=state, limit=limit)
 
 
+async def get_letter(pool: Pool, dead_letter_id: int) -> dict[str, Any] | None:
+    """One letter with what was sent and answered, whatever its state."""
+    async with pool.connection() as connection:
+        return await dead_letters.get(connection, dead_letter_id)
+
+
 async def not_open(pool: Pool, ids: Sequence[int]) -> list[int]:
     """Those of the ids that no open letter has."""
     async with pool.connection() as connection:

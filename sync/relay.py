@@ -107,7 +107,7 @@ class _Relay:
     events: int = 0
     requests: int = 0
     folded: int = 0
-    pushed: int = 0
+    sender: outbound.Outbound | None = None
 
     async def run(self, *, was_away: bool) -> None:
         pool_size = MAX_DRAINS + 2 * MAX_REQUESTS + MAX_PUSHES + 4
@@ -285,11 +285,8 @@ class _Relay:
         """Changes in vms go to the CRMs; it polls by itself, too."""
         async with outbound.opened(
             pool, self.keyring, instance=self.instance, stop=self.stop, lookup=self.lookup
-        ) as sender:
-            try:
-                await sender.run(self.outbox_wake)
-            finally:
-                self.pushed += sender.done.sent
+        ) as self.sender:
+            await self.sender.run(self.outbox_wake)
 
     async def _retry_loop(self, pool: Pool) -> None:
         """Failed records whose time has come join the queue, which wakes the drains."""
@@ -311,7 +308,7 @@ class _Relay:
             async with pool.connection() as connection:
                 details = {
                     "rows": self.rows, "events": self.events, "requests": self.requests, "folded": self.folded,
-                    "pid": os.getpid(),
+                    "pushed": self.sender.done.sent if self.sender is not None else 0, "pid": os.getpid(),
                 }  # fmt: skip
                 await heartbeats.beat(connection, "relay", self.instance, details)
             with contextlib.suppress(TimeoutError):

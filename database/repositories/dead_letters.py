@@ -253,6 +253,19 @@ async def list_letters(
     return await cursor.fetchall()
 
 
+async def get(connection: Connection, dead_letter_id: int) -> dict[str, Any] | None:
+    """One letter with all there is of it, whatever its state."""
+    cursor = await connection.execute(
+        """
+        select dead_letter_id, project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload,
+            request, answer, state, attempts, next_retry_at, first_failed_at, last_failed_at, closed_at, closed_by
+        from sync.dead_letters where dead_letter_id = %s
+        """,
+        [dead_letter_id],
+    )
+    return await cursor.fetchone()
+
+
 async def select_open(connection: Connection, *, ids: Sequence[int] | None, project_id: str | None) -> list[OpenLetter]:
     """Open letters that can be tried again, by id or all of them."""
     cursor = await connection.execute(

@@ -25,12 +25,15 @@ from database.repositories import locks, outbox
 from sync.projects import Lookup
 from sync.two_way.outbound_breaker import Breaker
 from sync.two_way.outbound_context import Context, open_context
-from sync.two_way.outbound_project import ProjectSender, Sent
+from sync.two_way.outbound_project import GRACE_SECONDS, ProjectSender, Sent
 from sync.two_way.outbound_settle import stop_project
 
 CHANNEL = "crm_elt_outbox"
 POLL_SECONDS = 1.0
 """For what is tried again, for dead processes' work, and for notifications that got lost."""
+IDLE_SECONDS = 0.5
+"""A project of which all that is due waits for something else is left alone for so long."""
+STOP_SECONDS = GRACE_SECONDS + 2.0
 CONTEXT_SECONDS = 5.0
 """Settings that change count after so long."""
 FAILURE_SECONDS = (0.5, 30.0)
@@ -58,14 +61,16 @@ class Outbound:
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _failures: dict[str, tuple[int, float]] = field(default_factory=dict)
     """Project -> failures in a row, and the time (monotonic) before which it is left alone."""
+    _idle_until: dict[str, float] = field(default_factory=dict)
     _looked_at: float = 0.0
 
     async def run(self, wake: asyncio.Event) -> None:
         """Send what is due whenever `wake` is set, and every second, until told to stop; then finish what is under way.
         Raises psycopg.OperationalError if the database is away."""
         while not self.stop.is_set():
+            is_woken = wake.is_set()
             wake.clear()
-            await self._look()
+            await self._look(is_woken=is_woken)
             waiting = [asyncio.create_task(wake.wait()), asyncio.create_task(self.stop.wait())]
             try:
                 await asyncio.wait(
@@ -76,7 +81,7 @@ class Outbound:
                     task.cancel()
             self._reap()
         if self._tasks:
-            await asyncio.wait(self._tasks.values())
+            await asyncio.wait(self._tasks.values(), timeout=STOP_SECONDS)  # what is not finished is given back
         self._reap()
 
     async def drain(self, project_ids: Sequence[str] | None = None) -> None:
@@ -86,8 +91,9 @@ class Outbound:
             await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
             self._reap()
 
-    async def _look(self, project_ids: Sequence[str] | None = None) -> None:
-        """Begin with projects that have something to send."""
+    async def _look(self, project_ids: Sequence[str] | None = None, *, is_woken: bool = True) -> None:
+        """Begin with projects that have something to send; but not, unless `is_woken`, where all of it has just been
+        found to wait for something else."""
         now = time.monotonic()
         async with self.pool.connection() as connection:
             if now - self._looked_at >= POLL_SECONDS:
@@ -103,7 +109,9 @@ class Outbound:
                     sender.wake.set()
                 continue
             breaker = self._breakers.setdefault(project_id, Breaker(project_id, is_away=project.is_away))
-            if breaker.lets_through() and now >= self._failures.get(project_id, (0, 0.0))[1]:
+            if now < self._failures.get(project_id, (0, 0.0))[1]:
+                continue
+            if breaker.lets_through() and (is_woken or now >= self._idle_until.get(project_id, 0.0)):
                 self._tasks[project_id] = asyncio.create_task(self._send(project_id, breaker))
 
     async def _send(self, project_id: str, breaker: Breaker) -> None:
@@ -115,13 +123,11 @@ class Outbound:
                 breaker.is_away = False  # nobody is asked for anything
             elif breaker.is_away and not await breaker.is_back(self.pool, context.target):
                 return
-            sender = ProjectSender(self.pool, context, breaker, self.instance, self.stop)
+            sender = ProjectSender(self.pool, context, breaker, self.instance, self.stop, self.done)
             self._senders[project_id] = sender
-            try:
-                await sender.run()
-            finally:
-                self.done.add(sender.done)
+            await sender.run()
             self._failures.pop(project_id, None)
+            self._idle_until[project_id] = time.monotonic() + (0.0 if sender.has_claimed else IDLE_SECONDS)
         except Exception as error:
             if is_lost(error):
                 raise  # start anew

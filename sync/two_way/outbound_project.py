@@ -40,12 +40,6 @@ class Sent:
     later: int = 0
     """To be tried again."""
 
-    def add(self, other: Sent) -> None:
-        self.sent += other.sent
-        self.skipped += other.skipped
-        self.failed += other.failed
-        self.later += other.later
-
 
 @dataclass
 class ProjectSender:
@@ -56,11 +50,17 @@ class ProjectSender:
     breaker: Breaker
     instance: str
     stop: asyncio.Event
+    done: Sent
+    """Of all projects together."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    done: Sent = field(default_factory=Sent)
+    has_claimed: bool = False
+    """Whether there was anything that could be sent."""
     _running: set[asyncio.Task[None]] = field(default_factory=set)
+    _ended: list[tuple[Sequence[Outcome], asyncio.Future[list[Fate]]]] = field(default_factory=list)
+    """Pushes that are to be written down."""
+    _settler: asyncio.Task[None] | None = None
 
-    async def run(self) -> Sent:
+    async def run(self) -> None:
         """Send until nothing is due, the CRM is away, or `stop` is set. Raises psycopg.Error."""
         try:
             while not self.stop.is_set() and not self.breaker.is_away:
@@ -83,7 +83,6 @@ class ProjectSender:
             raise
         finally:
             await self._cancel()
-        return self.done
 
     async def _wait(self) -> None:
         """Until something is finished, or there may be more to send."""
@@ -100,9 +99,10 @@ class ProjectSender:
             task.result()
 
     async def _cancel(self) -> None:
-        for task in self._running:
+        tasks = [*self._running, *([self._settler] if self._settler is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _claim(self, free: int) -> list[list[Outgoing]]:
         """Claim what fits into the free slots, and look at it: what is to be sent, one batch for each push."""
@@ -127,9 +127,11 @@ class ProjectSender:
 
     async def _claim_within(self, connection: Connection, free: int) -> Prepared | None:
         """None: nothing is due."""
-        chosen = self._choose(await outbox.due_lanes(connection, self.context.project_id), free)
+        most = free * max(self.context.sizes.values())
+        chosen = self._choose(await outbox.due_lanes(connection, self.context.project_id, most), free)
         if not chosen:
             return None
+        self.has_claimed = True
         rows = await outbox.claim(connection, self.context.project_id, chosen, self.instance)
         prepared = await prepare(connection, self.context, rows)
         await self._settle_broken(connection, prepared)
@@ -215,8 +217,8 @@ class ProjectSender:
             if isinstance(result, RetryError) and result.status != 429:
                 is_away = await self.breaker.finds_away(self.pool, target, result, failed_at)
                 break
-        outcomes = [Outcome(out, result) for out, result in zip(outgoing, results, strict=True)]
-        fates = await self._settle(outcomes, began_at, is_away)
+        outcomes = [Outcome(out, result, began_at, is_away) for out, result in zip(outgoing, results, strict=True)]
+        fates = await self._settled(outcomes)
         for outcome, fate in zip(outcomes, fates, strict=True):
             rows = len(outcome.out.rows)
             match fate:
@@ -232,11 +234,50 @@ class ProjectSender:
             if fate == "sent" and isinstance(outcome.result, PushResult)
         }
 
-    async def _settle(self, outcomes: Sequence[Outcome], began_at: datetime, is_away: bool) -> list[Fate]:
+    async def _settled(self, outcomes: Sequence[Outcome]) -> list[Fate]:
+        """What became of them, once that is committed: pushes that end while others are written down share the next
+        transaction."""
+        future: asyncio.Future[list[Fate]] = asyncio.get_running_loop().create_future()
+        self._ended.append((outcomes, future))
+        if self._settler is None or self._settler.done():
+            self._settler = asyncio.create_task(self._settle_all())
+        return await future
+
+    async def _settle_all(self) -> None:
+        while self._ended:
+            together, self._ended = self._ended, []
+            try:
+                fates = iter(await self._settle([outcome for outcomes, _ in together for outcome in outcomes]))
+            except Exception as error:  # noqa: BLE001 - handed to those who wait
+                if len(together) > 1 and not is_lost(error):
+                    for outcomes, future in together:
+                        await self._settle_one(outcomes, future)
+                    continue
+                for _, future in together:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for outcomes, future in together:
+                found = [next(fates) for _ in outcomes]
+                if not future.done():
+                    future.set_result(found)
+
+    async def _settle_one(self, outcomes: Sequence[Outcome], future: asyncio.Future[list[Fate]]) -> None:
+        """Alone, so that what cannot be written down concerns nobody else."""
+        try:
+            found = await self._settle(outcomes)
+        except Exception as error:  # noqa: BLE001 - handed to who waits
+            if not future.done():
+                future.set_exception(error)
+            return
+        if not future.done():
+            future.set_result(found)
+
+    async def _settle(self, outcomes: Sequence[Outcome]) -> list[Fate]:
         for attempt in range(DEADLOCK_TRIES):
             try:
                 async with self.pool.connection() as connection, connection.transaction():
-                    return await settle(connection, self.context, outcomes, began_at=began_at, is_away=is_away)
+                    return await settle(connection, self.context, outcomes)
             except psycopg.errors.DeadlockDetected:
                 if attempt == DEADLOCK_TRIES - 1:
                     raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -40,13 +40,13 @@ _log = structlog.get_logger(__name__)
 class Outcome:
     out: Outgoing
     result: PushResult | ConnectorError
+    began_at: datetime
+    is_away: bool
+    """The CRM answers nobody just now, so that what was tried does not count."""
 
 
-async def settle(
-    connection: Connection, context: Context, outcomes: Sequence[Outcome], *, began_at: datetime, is_away: bool
-) -> list[Fate]:
-    """Write down what became of each; in the caller's transaction. `is_away`: the CRM answers nobody just now, so that
-    what was tried does not count."""
+async def settle(connection: Connection, context: Context, outcomes: Sequence[Outcome]) -> list[Fate]:
+    """Write down what became of each; in the caller's transaction, of which it is all."""
     project_id = context.project_id
     by_entity: dict[Entity, list[int]] = {}
     for outcome in outcomes:
@@ -60,35 +60,54 @@ async def settle(
     written: list[Written] = []
     events: list[NewEvent] = []
     config: ConfigError | None = None
-    for outcome in outcomes:
-        out, result = outcome.out, outcome.result
-        key = (out.entity, out.object.vms_id)
-        if isinstance(result, PushResult):
-            owner = owners.setdefault((out.entity, result.crm_id), out.object.vms_id)
-            if owner != out.object.vms_id:
-                result = PermanentError(
-                    f"{out.entity} {result.crm_id} of the CRM is linked with {out.entity} {owner} of vms already: "
-                    "one of the two is a double, merge them."
-                )
-        if isinstance(result, PushResult):
-            await _sent(connection, context, out, current[key], result, began_at)
-            written.append(
-                Written(
-                    "crm", out.entity, result.crm_id, "create" if out.change.is_new else "update",
-                    {name: out.object.fields[name] for name in out.names}, result.fingerprint, out.ids,
-                )
-            )  # fmt: skip
-            events.append(_event(context, out, result))
-            fates.append("sent")
-            continue
-        if isinstance(result, ConfigError):
-            config = result
-        fates.append(await _not_sent(connection, context, out, result, is_away))
-    await ledger.add(connection, project_id, written)
-    if config is not None:
-        await stop_project(connection, project_id, config)
+    async with connection.pipeline():
+        for outcome in outcomes:
+            fates.append(await _write_down(connection, context, outcome, current, owners, written, events))
+            if isinstance(outcome.result, ConfigError):
+                config = outcome.result
+        taken = [
+            number
+            for outcome, fate in zip(outcomes, fates, strict=True)
+            if fate == "sent"
+            for number in outcome.out.ids
+        ]
+        await outbox.finish(connection, project_id, taken, "sent")
+        await ledger.add(connection, project_id, written)
+        if config is not None:
+            await stop_project(connection, project_id, config)
     await stream_events.publish(connection, events)
     return fates
+
+
+async def _write_down(
+    connection: Connection,
+    context: Context,
+    outcome: Outcome,
+    current: Mapping[tuple[str, int], MappingRow],
+    owners: dict[tuple[str, str], int],
+    written: list[Written],
+    events: list[NewEvent],
+) -> Fate:
+    out, result = outcome.out, outcome.result
+    vms_id = out.object.vms_id
+    if isinstance(result, ConnectorError):
+        return await _not_sent(connection, context, out, result, outcome.is_away)
+    owner = owners.setdefault((out.entity, result.crm_id), vms_id)
+    if owner != vms_id:
+        double = PermanentError(
+            f"{out.entity} {result.crm_id} of the CRM is linked with {out.entity} {owner} of vms already: one of the "
+            "two is a double, merge them."
+        )
+        return await _not_sent(connection, context, out, double, outcome.is_away)
+    await _sent(connection, context, out, current[out.entity, vms_id], result, outcome.began_at)
+    written.append(
+        Written(
+            "crm", out.entity, result.crm_id, "create" if out.change.is_new else "update",
+            {name: out.object.fields[name] for name in out.names}, result.fingerprint, out.ids,
+        )
+    )  # fmt: skip
+    events.append(_event(context, out, result))
+    return "sent"
 
 
 async def resolve_failure(connection: Connection, project_id: str, entity: Entity, vms_id: int) -> None:
@@ -162,7 +181,6 @@ async def _sent(
     )  # fmt: skip
     if out.plan.undecided:
         await mappings.save_status(connection, project_id, current.mapping_id, "pending")
-    await outbox.finish(connection, project_id, out.ids, "sent")
     for name, why in ignored.items():
         if current.ignored.get(name) != why:
             await logs.write(connection, project_id, "warning", f"{out.subject}, {name}: {why}")
