@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from connectors.http import HttpSession
-from connectors.protocol import PushingConnector, Vocabulary
+from connectors.protocol import PushingConnector
 from database.connection import Connection, Pool
 from database.encryption import Keyring
-from database.repositories import alerts, vms
+from database.repositories import alerts
 from sync import projects
 from sync.gateway import ProjectAccount, open_account, open_session
 from sync.projects import Lookup, Project
 from sync.settings.rows import SYNC_DEFAULTS
+from sync.two_way.crm_state import status_words
 from sync.two_way.flags import Flags, flags_of
 from sync.two_way.objects import ENTITIES, Entity
-from sync.two_way.statuses import KnownStatus, StatusWords
+from sync.two_way.statuses import StatusWords
 
 DISABLED_ALERT = "project_disabled"
 SKIPPED_AT_ONCE = 500
@@ -91,17 +92,10 @@ async def open_context(
     return Context(
         project=project,
         flags=flags,
-        words=await load_words(connection, project),
+        words=await status_words(connection, project),
         refusals=refusals,
         sizes=sizes,
         slots=int(settings["max_concurrent_requests"]),
         retries=int(settings["retry_attempts"]),
         target=target,
     )
-
-
-async def load_words(connection: Connection, project: Project) -> StatusWords:
-    """What the project's statuses mean in vms."""
-    statuses = [KnownStatus(**row) for row in await vms.known_statuses(connection, project.row.project_id)]
-    vocabulary: Vocabulary | None = getattr(project.connector, "vocabulary", None)
-    return StatusWords(statuses, project.row.status_map, vocabulary)
