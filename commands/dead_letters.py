@@ -56,6 +56,7 @@ def list_(
         "source",
         "stream",
         "crm_id",
+        "raw_id",
         "error_word",
         "reason",
         "attempts",

@@ -117,7 +117,8 @@ async def due_lanes(connection: Connection, project_id: str, limit: int) -> list
                 select true from sync.outbox as o
                 where o.project_id = %(project)s and o.lane = l.lane and (
                     o.state = 'sending'
-                    or o.state = 'waiting' and o.attempts > 0 and o.not_before > clock_timestamp()
+                    or o.state = 'waiting' and (o.attempts > 0 or o.may_have_been_sent)
+                        and o.not_before > clock_timestamp()
                 )
                 limit 1
             ) is null

@@ -126,6 +126,8 @@ class Outbound:
             sender = ProjectSender(self.pool, context, breaker, self.instance, self.stop, self.done)
             self._senders[project_id] = sender
             await sender.run()
+            if sender.is_refused:
+                await self._forget(project_id)
             self._failures.pop(project_id, None)
             self._idle_until[project_id] = time.monotonic() + (0.0 if sender.has_claimed else IDLE_SECONDS)
         except Exception as error:
@@ -147,9 +149,7 @@ class Outbound:
         known = self._contexts.get(project_id)
         if known is not None and time.monotonic() - known.loaded_at < CONTEXT_SECONDS:
             return known
-        if known is not None:
-            del self._contexts[project_id]
-            await known.close()
+        await self._forget(project_id)
         async with self.pool.connection() as connection:
             try:
                 context = await open_context(self.pool, connection, self.keyring, project_id, self.lookup)
@@ -159,6 +159,10 @@ class Outbound:
                 return None
         self._contexts[project_id] = context
         return context
+
+    async def _forget(self, project_id: str) -> None:
+        if (known := self._contexts.pop(project_id, None)) is not None:
+            await known.close()
 
     def _reap(self) -> None:
         for project_id, task in list(self._tasks.items()):

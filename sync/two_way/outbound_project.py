@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import psycopg
 import structlog
 
-from connectors.errors import ConnectorError, PermanentError, RetryError
+from connectors.errors import ConfigError, ConnectorError, PermanentError, RetryError
 from connectors.protocol import PushResult
 from database.connection import Connection, Pool, is_lost
 from database.repositories import outbox
@@ -55,6 +55,8 @@ class ProjectSender:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     has_claimed: bool = False
     """Whether there was anything that could be sent."""
+    is_refused: bool = False
+    """The project's settings are wrong: they are to be read anew."""
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _ended: list[tuple[Sequence[Outcome], asyncio.Future[list[Fate]]]] = field(default_factory=list)
     """Pushes that are to be written down."""
@@ -211,6 +213,7 @@ class ProjectSender:
         assert target is not None  # nothing is to be sent without one
         began_at = datetime.now(UTC)
         results = await self._ask(target, outgoing)
+        self.is_refused |= any(isinstance(result, ConfigError) for result in results)
         failed_at = time.monotonic()
         is_away = False
         for result in results:

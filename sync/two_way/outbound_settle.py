@@ -242,7 +242,7 @@ async def _not_sent(
 
 def _pause(error: ConnectorError, attempts: int, counts: bool) -> float:
     first, longest = BACKOFF_SECONDS
-    asked = error.retry_after or 0.0
+    asked = error.retry_after or (first if error.status == 429 else 0.0)
     if not counts:
         return asked
     return max(asked, min(longest, first * 2.0 ** (attempts - 1)) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter

@@ -124,6 +124,15 @@ async def test_work_of_a_dead_process_is_taken_over_and_looked_up(shop: World, m
     assert (await states(shop), asked) == (["sent"], [True])
 
 
+async def test_a_new_change_does_not_hurry_what_a_dead_process_may_be_sending_still(shop: World) -> None:
+    await insert(shop, "orders", id=17)
+    await shop.execute("update sync.outbox set state = 'sending', claimed_by = 'dead', attempts = 1")
+    await shop.execute("update vms.orders set comment = 'more'")
+    await send(shop)
+    assert await states(shop) == ["waiting", "waiting"]
+    assert shop.crm.books.pushes == []
+
+
 async def test_what_is_being_sent_when_the_process_is_told_to_stop_is_finished(shop: World) -> None:
     await insert(shop, "orders", id=17)
     await insert(shop, "customers", id=5, full_name="Olena")
