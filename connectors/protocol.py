@@ -266,8 +266,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    crm_id: str
-    """Of the object that was created or changed."""
+    crm_id: str | None
+    """Of the object that was created or changed. None: this CRM cannot have it, and `ignored` says why."""
     ignored: Mapping[str, str] = field(default_factory=dict)
     """Fields that this CRM cannot take, and why and what to do instead, one sentence each. They are not tried again
     until they change."""
@@ -277,6 +277,12 @@ class PushResult:
     """Of an order: the CRM's id of its customer, where the answer tells."""
     fingerprint: bytes | None = None
     """Of the object as the CRM has it now, where the answer tells enough: a `Reread` with the same one is an echo."""
+    echoes: Sequence[tuple[str, str, bytes]] = ()
+    """(entity, CRM id, fingerprint) of what else the CRM will tell of because of this push: the order of a payment, an
+    order between its creation and its status. To be kept in the write ledger beside `fingerprint`."""
+    as_crm: Mapping[str, Any] = field(default_factory=dict)
+    """Field -> what the CRM has of it now, where it cannot be exactly what was sent: a time in whole seconds, its own
+    nearest word. Typed as in `Change.data`; what the CRM tells later is compared with this, not with what was sent."""
     requests: int = 1
     """Writes that it took; 0: the CRM had it all."""
 
