@@ -30,7 +30,7 @@ from sync.live import fold_waiting
 from sync.normalise import drain
 from sync.projects import Lookup
 from sync.requests import run_claimed
-from sync.two_way import inbound_loop
+from sync.two_way import inbound_loop, outbound
 
 POLL_SECONDS = 2.0
 BUSY_SECONDS = 0.1
@@ -49,6 +49,8 @@ MAX_REQUESTS_OF_PROJECT = 3
 """A slow CRM must not keep the others' requests waiting."""
 GRACE_SECONDS = 10.0
 """For requests that are under way when the process is told to stop."""
+MAX_PUSHES = 10
+"""Connections kept for what is written down of changes that were sent to CRMs."""
 RAW_CHANNEL, REQUEST_CHANNEL = "crm_elt_raw", "crm_elt_requests"
 
 _log = structlog.get_logger(__name__)
@@ -97,6 +99,7 @@ class _Relay:
     fold_wake: asyncio.Event = field(default_factory=asyncio.Event)
     delivery_wake: asyncio.Event = field(default_factory=asyncio.Event)
     inbound_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    outbox_wake: asyncio.Event = field(default_factory=asyncio.Event)
     draining: set[str] = field(default_factory=set)
     failures: Counter[str] = field(default_factory=Counter)
     running: Counter[str] = field(default_factory=Counter)
@@ -105,9 +108,10 @@ class _Relay:
     events: int = 0
     requests: int = 0
     folded: int = 0
+    sender: outbound.Outbound | None = None
 
     async def run(self, *, was_away: bool) -> None:
-        pool_size = MAX_DRAINS + 2 * MAX_REQUESTS + inbound_loop.MAX_PROJECTS + 4
+        pool_size = MAX_DRAINS + 2 * MAX_REQUESTS + inbound_loop.MAX_PROJECTS + MAX_PUSHES + 4
         async with open_pool(self.url, max_size=pool_size, wait_seconds=5.0, application="crm-elt relay") as pool:
             async with pool.connection() as connection:
                 await heartbeats.beat(connection, "relay", self.instance, {})
@@ -121,6 +125,7 @@ class _Relay:
                 tasks.create_task(self._retry_loop(pool))
                 tasks.create_task(self._delivery_loop(pool))
                 tasks.create_task(self._inbound_loop(pool))
+                tasks.create_task(self._outbox_loop(pool))
                 tasks.create_task(self._upload_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
             async with pool.connection() as connection:
@@ -160,6 +165,7 @@ class _Relay:
             RAW_CHANNEL: self.raw_wake,
             REQUEST_CHANNEL: self.request_wake,
             inbound_loop.CHANNEL: self.inbound_wake,
+            outbound.CHANNEL: self.outbox_wake,
         }
 
     def _wake(self) -> None:
@@ -282,6 +288,12 @@ class _Relay:
         """Changes of the CRMs come into vms."""
         loop = inbound_loop.InboundLoop(pool, self.inbound_wake, self.stop, self.lookup)
         await loop.run(lambda: self._woken(self.inbound_wake))
+    async def _outbox_loop(self, pool: Pool) -> None:
+        """Changes in vms go to the CRMs; it polls by itself, too."""
+        async with outbound.opened(
+            pool, self.keyring, instance=self.instance, stop=self.stop, lookup=self.lookup
+        ) as self.sender:
+            await self.sender.run(self.outbox_wake)
 
     async def _retry_loop(self, pool: Pool) -> None:
         """Failed records whose time has come join the queue, which wakes the drains."""
@@ -303,7 +315,7 @@ class _Relay:
             async with pool.connection() as connection:
                 details = {
                     "rows": self.rows, "events": self.events, "requests": self.requests, "folded": self.folded,
-                    "pid": os.getpid(),
+                    "pushed": self.sender.done.sent if self.sender is not None else 0, "pid": os.getpid(),
                 }  # fmt: skip
                 await heartbeats.beat(connection, "relay", self.instance, details)
             with contextlib.suppress(TimeoutError):

@@ -26,6 +26,10 @@ class Letter:
     stream: str | None = None
     crm_id: str | None = None
     payload: str | None = None
+    request: str | None = None
+    """Outbound: what was sent, without secrets."""
+    answer: str | None = None
+    """Outbound: what was said to it."""
     frames: Sequence[str] = ()
     """Where the connector failed, if it did; for the log, not stored here."""
 
@@ -152,17 +156,18 @@ async def open_outbound(connection: Connection, project_id: str, letter: Letter)
     await connection.execute(
         """
         insert into sync.dead_letters as stored (
-            project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload, state
+            project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload, request, answer, state
         )
-        values (%s, 'outbound', %s, %s, %s, %s, %s, %s, %s, 'permanently_failed')
+        values (%s, 'outbound', %s, %s, %s, %s, %s, %s, %s, %s, %s, 'permanently_failed')
         on conflict (project_id, direction, source, coalesce(raw_id, 0), coalesce(stream, ''), coalesce(crm_id, ''))
             where state in ('open', 'permanently_failed')
         do update set error_word = excluded.error_word, reason = excluded.reason, payload = excluded.payload,
-            attempts = stored.attempts + 1, last_failed_at = clock_timestamp()
+            request = excluded.request, answer = excluded.answer, attempts = stored.attempts + 1,
+            last_failed_at = clock_timestamp()
         """,
         [
             project_id, letter.source, letter.raw_id, letter.stream, letter.crm_id, letter.error_word, letter.reason,
-            letter.payload,
+            letter.payload, letter.request, letter.answer,
         ],
     )  # fmt: skip
 
@@ -177,6 +182,19 @@ async def resolve_delivery(connection: Connection, project_id: str, delivery_id:
             and state in ('open', 'permanently_failed')
         """,
         [project_id, delivery_id],
+    )
+
+
+async def resolve_outbox(connection: Connection, project_id: str, entity: str, vms_id: int) -> None:
+    """Close the letter of an object of vms that the CRM has taken at last."""
+    await connection.execute(
+        """
+        update sync.dead_letters
+        set state = 'resolved', closed_at = clock_timestamp(), closed_by = 'sent'
+        where project_id = %s and direction = 'outbound' and source = 'outbox' and stream = %s and raw_id = %s
+            and state in ('open', 'permanently_failed')
+        """,
+        [project_id, entity, vms_id],
     )
 
 
@@ -240,7 +258,7 @@ async def list_letters(
     cursor = await connection.execute(
         """
         select dead_letter_id, project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload,
-            state, attempts, next_retry_at, first_failed_at, last_failed_at, closed_at, closed_by
+            request, answer, state, attempts, next_retry_at, first_failed_at, last_failed_at, closed_at, closed_by
         from sync.dead_letters
         where (%(project)s::text is null or project_id = %(project)s)
             and (%(state)s::text is null or state = %(state)s
@@ -251,6 +269,19 @@ async def list_letters(
         {"project": project_id, "state": state, "limit": limit},
     )
     return await cursor.fetchall()
+
+
+async def get(connection: Connection, dead_letter_id: int) -> dict[str, Any] | None:
+    """One letter with all there is of it, whatever its state."""
+    cursor = await connection.execute(
+        """
+        select dead_letter_id, project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload,
+            request, answer, state, attempts, next_retry_at, first_failed_at, last_failed_at, closed_at, closed_by
+        from sync.dead_letters where dead_letter_id = %s
+        """,
+        [dead_letter_id],
+    )
+    return await cursor.fetchone()
 
 
 async def select_open(connection: Connection, *, ids: Sequence[int] | None, project_id: str | None) -> list[OpenLetter]:

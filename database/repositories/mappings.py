@@ -14,8 +14,13 @@ from database.connection import Connection
 
 _COLUMNS = """
     mapping_id, project_id, entity_type, vms_entity_id, crm_entity_id, idempotency_key, agreed_vms, agreed_crm, ignored,
-    overwritten, sync_status, error_message, last_synced_at
+    overwritten, disputed, sync_status, error_message, last_synced_at
 """
+
+
+def columns() -> str:
+    """What a query selects to make a MappingRow of it."""
+    return _COLUMNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class MappingRow:
     """Field -> why the CRM cannot take it."""
     overwritten: dict[str, Any]
     """Field -> {was, at}: what our writes replaced at the CRM, until core has heard of them; `merge.Agreed` has it."""
+    disputed: list[str]
+    """Fields of its open conflict."""
     sync_status: str
     error_message: str | None
     last_synced_at: datetime | None
@@ -110,7 +117,7 @@ async def save_synced(
     ignored: Mapping[str, str] | None = None,
     overwritten: Mapping[str, Any] | None = None,
 ) -> None:
-    """Both sides are in step on what is agreed: outbound or inbound did it. `ignored`, `overwritten` None: as they are."""
+    """Both sides are in step on what is agreed: outbound or inbound did it. `ignored`, `overwritten`: None keeps it."""
     await connection.execute(
         """
         update sync.mappings
@@ -152,6 +159,14 @@ async def save_agreed(
             mapping.project_id, mapping.mapping_id,
         ],
     )  # fmt: skip
+
+
+async def save_disputed(connection: Connection, mapping: MappingRow, fields: Sequence[str]) -> None:
+    """The fields that a person is to decide."""
+    await connection.execute(
+        "update sync.mappings set disputed = %s where project_id = %s and mapping_id = %s",
+        [sorted(fields), mapping.project_id, mapping.mapping_id],
+    )
 
 
 async def save_status(

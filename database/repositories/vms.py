@@ -54,18 +54,3 @@ async def load(connection: Connection, project_id: str, entity: str, ids: Sequen
     as customer_name, customer_phone and customer_email, and `items`, whose numbers are text."""
     cursor = await connection.execute(_QUERIES[entity], [project_id, list(ids)])
     return await cursor.fetchall()
-
-
-async def known_statuses(connection: Connection, project_id: str) -> list[Row]:
-    """status_id, alias, name, group_id, is_active of the CRM's statuses, with what the settings say of them."""
-    cursor = await connection.execute(
-        """
-        select status_id, s.alias, coalesce(c.name, s.name) as name,
-            coalesce(c.status_group_id, s.status_group_id) as group_id, coalesce(s.is_active, true) as is_active
-        from (select * from core.statuses where project_id = %(project)s) as s
-        full join (select * from config.statuses where project_id = %(project)s) as c using (status_id)
-        order by length(status_id), status_id
-        """,
-        {"project": project_id},
-    )
-    return await cursor.fetchall()

@@ -3,13 +3,13 @@
 For each field: if only one side has changed since, the other is to follow. If both have, and mean the same, they agree.
 If they do not, it is a conflict, which the project's policy decides: `vms` or `crm` wins, `newest` lets the later
 change win, `manual` leaves both sides alone until a person has decided. Echoes need no rule of their own: what we wrote
-is what was agreed on, so that hearing of it is no change. Until it is heard of, what core knows of the CRM is older than
-what we wrote: `Agreed.overwritten` tells such a value from a change.
+is what was agreed on, so that hearing of it is no change. Until it is heard of, what core knows of the CRM is older
+than what we wrote: `Agreed.overwritten` tells such a value from a change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from database.repositories.mappings import MappingRow
 from sync.two_way.objects import FIELDS, CrmObject, Side, Value, VmsObject
 
 _MOST_OVERWRITTEN = 10
+_NOTHING: tuple[Value, ...] = (None, [])
 
 Policy = str | Mapping[str, str]
 """newest, vms, crm or manual; or one for each field, `default` for those that are not named (else newest)."""
@@ -31,10 +32,12 @@ class Agreed:
     crm: Mapping[str, Value] = field(default_factory=dict)
     overwritten: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Field -> {was: the CRM's values before our writes, at: when we wrote last, ISO 8601}."""
+    disputed: frozenset[str] = frozenset()
+    """Fields that a person is to decide: while the CRM's value is not told, they are left alone."""
 
     @classmethod
     def of(cls, mapping: MappingRow) -> Agreed:
-        return cls(mapping.agreed_vms, mapping.agreed_crm, mapping.overwritten)
+        return cls(mapping.agreed_vms, mapping.agreed_crm, mapping.overwritten, frozenset(mapping.disputed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Plan:
     """What is agreed on once `to_vms` is written; fields of `to_crm` join when they are sent."""
     disputes: tuple[Dispute, ...]
     """Of this merge, decided or not."""
+    untold: frozenset[str] = frozenset()
+    """Fields of which core does not know now what the CRM has."""
 
     @property
     def undecided(self) -> tuple[Dispute, ...]:
@@ -89,11 +94,11 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
 
     for name in FIELDS[vms.entity]:
         ours = vms.fields[name]
-        vms_changed = _differs(agreed.vms, name, ours)
         if name not in crm.fields:
-            if vms_changed:
+            if name not in agreed.disputed and _differs(agreed.vms, name, ours, (None,)):
                 to_crm.add(name)
             continue
+        vms_changed = _differs(agreed.vms, name, ours)
         crm_changed = _differs(agreed.crm, name, crm.fields[name])
         if crm_changed and _is_old(agreed.overwritten.get(name), crm, name, skew):
             crm_changed = False
@@ -122,14 +127,16 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
             elif dispute.winner == "vms":
                 now_crm[name] = crm.fields[name]  # seen, and overruled
                 to_crm.add(name)
-    return Plan(to_vms, frozenset(to_crm), Agreed(now_vms, now_crm, overwritten), tuple(disputes))
+    after = Agreed(now_vms, now_crm, overwritten, agreed.disputed)
+    untold = frozenset(FIELDS[vms.entity]) - crm.fields.keys()
+    return Plan(to_vms, frozenset(to_crm), after, tuple(disputes), untold)
 
 
 def overwrite(
     before: Mapping[str, Any], agreed_crm: Mapping[str, Value], seen: Mapping[str, Value], names: Iterable[str], at: str
 ) -> dict[str, Any]:
-    """`Agreed.overwritten` once these fields are written at the CRM. `agreed_crm`, `seen`: the CRM's values as they were
-    agreed on, and as core has them, before that; `at`: when the writing began, ISO 8601."""
+    """`Agreed.overwritten` once these fields are written at the CRM. `agreed_crm`, `seen`: its values before that, as
+    they were agreed on and as core has them; `at`: when the writing began, ISO 8601."""
     after = dict(before)
     for name in names:
         was = list(before.get(name, {}).get("was", ()))
@@ -139,9 +146,10 @@ def overwrite(
     return after
 
 
-def _differs(agreed: Mapping[str, Value], name: str, value: Value) -> bool:
-    """What was never agreed on has changed if there is anything."""
-    return agreed[name] != value if name in agreed else value is not None
+def _differs(agreed: Mapping[str, Value], name: str, value: Value, nothing: Collection[Value] = _NOTHING) -> bool:
+    """What was never agreed on has changed if there is anything: of two objects that are linked for the first time,
+    nothing is wiped because the other side never heard of it."""
+    return agreed[name] != value if name in agreed else value not in nothing
 
 
 def _is_old(entry: Mapping[str, Any] | None, crm: CrmObject, name: str, skew: timedelta) -> bool:

@@ -26,6 +26,7 @@ create table sync.mappings (
     ignored jsonb not null default '{}',           -- field -> why the CRM cannot take it
     overwritten jsonb not null default '{}',       -- field -> {was, at}: the CRM's values that our writes replaced, of
                                                    -- which core has not heard yet
+    disputed text[] not null default '{}',         -- fields of its open conflict
     sync_status text not null default 'pending' check (sync_status in ('synced', 'pending', 'error')),
     error_message text,
     last_synced_at timestamptz,
@@ -70,6 +71,7 @@ create table sync.inbound_queue (
 comment on table sync.inbound_queue is
     'Objects of core that changed and are not in vms yet: inserted in the transaction that changes core';
 create index inbound_queue_by_object on sync.inbound_queue (project_id, entity_type, crm_entity_id);
+create index inbound_queue_due on sync.inbound_queue (not_before, queue_id);
 
 create table sync.conflicts (
     conflict_id bigint generated always as identity,
@@ -140,7 +142,7 @@ create table sync.resyncs (
     resync_id bigint generated always as identity,
     project_id text not null,
     state text not null default 'queued' check (state in ('queued', 'running', 'done', 'failed', 'cancelled')),
-    stage text,                                    -- pull, or the kind of object that is compared
+    stage text,                                    -- pull, the kind of object that is compared, or end
     position jsonb not null default '{}',          -- how far the stage is: it goes on from here
     done bigint not null default 0,
     total bigint,

@@ -47,7 +47,7 @@ async def reload(world: World, vms_id: int) -> MappingRow:
 def plan_of(mapping: MappingRow, vms: dict[str, Any], crm: dict[str, Any], policy: Policy = "manual") -> Plan:
     ours = VmsObject("customer", mapping.vms_entity_id, vms, updated_at=NOON)
     theirs = CrmObject("customer", "C-1", crm, crm, changed_at=NOON + timedelta(minutes=1))
-    return merge(Agreed(mapping.agreed_vms, mapping.agreed_crm), ours, theirs, policy, timedelta(seconds=5))
+    return merge(Agreed.of(mapping), ours, theirs, policy, timedelta(seconds=5))
 
 
 async def record(world: World, mapping: MappingRow, plan: Plan) -> None:
@@ -93,6 +93,24 @@ async def test_an_open_conflict_follows_what_the_sides_have_and_is_settled_when_
     assert [(actor, field) for actor, field, *_ in await log(world)] == [("settled", "phone"), ("settled", "note")]
 
 
+async def test_a_conflict_stays_while_the_crm_does_not_tell_its_field_and_the_field_is_not_sent(world: World) -> None:
+    mapping = await link(world, customer())
+    ours, theirs = customer(note="ours"), customer(note="theirs")
+    await record(world, mapping, plan_of(mapping, ours, theirs))
+    mapping = await reload(world, mapping.vms_entity_id)
+    assert mapping.disputed == ["note"]
+    del theirs["note"]
+    plan = plan_of(mapping, ours, theirs)
+    assert plan.to_crm == set()
+    await record(world, mapping, plan)
+    (row,) = await world.rows("select * from sync.conflicts")
+    assert (row["state"], row["fields"]["note"]["crm"]) == ("open", "theirs")
+    await conflicts.resolve(world.pool, row["conflict_id"], "vms", "anna")
+    mapping = await reload(world, mapping.vms_entity_id)
+    assert mapping.disputed == []
+    assert plan_of(mapping, ours, theirs).to_crm == {"note"}
+
+
 async def test_what_a_policy_decides_is_in_the_audit_log_once_for_each_time_it_happens(world: World) -> None:
     mapping = await link(world, customer())
     plan = plan_of(mapping, customer(note="ours"), customer(note="theirs"), {"note": "vms"})
@@ -122,7 +140,7 @@ async def test_the_side_that_a_person_chose_is_followed_by_the_other(
     done = await conflicts.resolve(world.pool, conflict_id, side, "anna")
     assert (done.state, done.resolution, done.resolved_by) == ("resolved", {"note": side}, "anna")
     plan = plan_of(await reload(world, mapping.vms_entity_id), ours, theirs)
-    assert (plan.to_vms, plan.to_crm, plan.disputes) == (to_vms, to_crm, ())
+    assert (dict(plan.to_vms), set(plan.to_crm), list(plan.disputes)) == (to_vms, to_crm, [])
     outbox = await world.rows("select entity_type, lane, state from sync.outbox")
     inbound = await world.rows("select entity_type, crm_entity_id from sync.inbound_queue")
     lane = f"customer:{mapping.vms_entity_id}"
