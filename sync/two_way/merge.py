@@ -38,6 +38,8 @@ class Dispute:
     vms: Value
     crm: Value
     """In the words of vms."""
+    crm_own: Value
+    """The same in the CRM's own words."""
     winner: Side | None
     """None: a person decides."""
     policy: str
@@ -124,4 +126,4 @@ def _judge(name: str, vms: VmsObject, crm: CrmObject, policy: str, skew: timedel
         # Of a side that does not tell the time nothing is known to be newer.
         is_ours = vms_at is not None and (crm_at is None or vms_at > crm_at + skew)
         winner = "vms" if is_ours else "crm"
-    return Dispute(name, vms.fields[name], crm.as_vms[name], winner, policy, vms_at, crm_at)
+    return Dispute(name, vms.fields[name], crm.as_vms[name], crm.fields[name], winner, policy, vms_at, crm_at)

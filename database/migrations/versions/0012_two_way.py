@@ -75,7 +75,8 @@ create table sync.conflicts (
     entity_type text not null,
     vms_entity_id bigint not null,
     crm_entity_id text not null,
-    fields jsonb not null,                         -- field -> {vms, crm, agreed_vms, agreed_crm, vms_changed_at, crm_changed_at}
+    fields jsonb not null,                         -- field -> {vms, crm, crm_own (in the CRM's own words), agreed_vms,
+                                                   -- agreed_crm, vms_changed_at, crm_changed_at}
     state text not null default 'open' check (state in ('open', 'resolved')),
     resolution jsonb,                              -- field -> vms or crm
     opened_at timestamptz not null default clock_timestamp(),
@@ -85,6 +86,8 @@ create table sync.conflicts (
 );
 comment on table sync.conflicts is 'Fields that both sides changed, for a person to decide: policy manual';
 create unique index conflicts_one_open on sync.conflicts (project_id, entity_type, vms_entity_id) where state = 'open';
+
+create index audit_log_by_object on config.audit_log (project_id, object, audit_id);
 
 create table sync.stream_events (
     event_id bigint generated always as identity primary key,
@@ -173,6 +176,7 @@ drop table sync.consistency_checks;
 drop table sync.stream_events;
 drop function sync.notify_stream_events;
 drop table sync.conflicts;
+drop index config.audit_log_by_object;
 drop table sync.inbound_queue;
 drop function sync.notify_inbound;
 drop table sync.write_ledger;
