@@ -1,14 +1,15 @@
 """The two sides of one object, in words that can be compared.
 
 Values are JSON: text, None, whole numbers, lists and objects of these. Money is text with two digits ("12.50"),
-quantities are text without trailing zeros ("1.5"), phones E.164 where they can be read, empty text is None.
+quantities are text without trailing zeros ("1.5"), times are text of UTC in whole seconds ("2026-03-01T08:00:00+00:00":
+no CRM keeps more), phones E.164 where they can be read, empty text is None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -83,3 +84,15 @@ def quantity(value: Decimal | None) -> str | None:
 def text(value: str | None) -> str | None:
     """Trimmed; None if nothing is left."""
     return (value or "").strip() or None
+
+
+def moment(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).replace(microsecond=0).isoformat()
+
+
+def sorted_lines(lines: Iterable[Mapping[str, Value]]) -> list[dict[str, Value]]:
+    """An order's lines of ITEM_FIELDS as its `items`."""
+    return sorted(
+        ({name: line[name] for name in ITEM_FIELDS} for line in lines),
+        key=lambda line: tuple(line[name] or "" for name in ITEM_FIELDS),
+    )
