@@ -2,8 +2,9 @@
 
 For each field: if only one side has changed since, the other is to follow. If both have, and mean the same, they agree.
 If they do not, it is a conflict, which the project's policy decides: `vms` or `crm` wins, `newest` lets the later
-change win, `manual` leaves both sides alone until a person has decided. Echoes need no rule of their own: what we wrote
-is what was agreed on, so that hearing of it is no change.
+change win, `manual` leaves both sides alone until a person has decided. Of two objects that are linked for the first
+time, what one has and the other lacks is no conflict: nothing is wiped because the other side never heard of it.
+Echoes need no rule of their own: what we wrote is what was agreed on, so that hearing of it is no change.
 """
 
 from __future__ import annotations
@@ -97,11 +98,15 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
                 to_crm.add(name)
             continue
         theirs = crm.as_vms[name]
+        is_first = name not in agreed.vms and name not in agreed.crm
         if theirs == ours:
             settle(name, ours)
-        elif not vms_changed:
+        elif not vms_changed or (is_first and _is_empty(ours)):
             to_vms[name] = theirs
             settle(name, theirs)
+        elif is_first and _is_empty(theirs):
+            now_crm[name] = crm.fields[name]
+            to_crm.add(name)
         else:
             dispute = _judge(name, vms, crm, policy_of(policy, name), skew)
             disputes.append(dispute)
@@ -112,6 +117,10 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
                 now_crm[name] = crm.fields[name]  # seen, and overruled
                 to_crm.add(name)
     return Plan(to_vms, frozenset(to_crm), Agreed(now_vms, now_crm), tuple(disputes))
+
+
+def _is_empty(value: Value) -> bool:
+    return value is None or value == []
 
 
 def _judge(name: str, vms: VmsObject, crm: CrmObject, policy: str, skew: timedelta) -> Dispute:

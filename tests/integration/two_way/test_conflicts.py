@@ -122,7 +122,7 @@ async def test_the_side_that_a_person_chose_is_followed_by_the_other(
     done = await conflicts.resolve(world.pool, conflict_id, side, "anna")
     assert (done.state, done.resolution, done.resolved_by) == ("resolved", {"note": side}, "anna")
     plan = plan_of(await reload(world, mapping.vms_entity_id), ours, theirs)
-    assert (plan.to_vms, plan.to_crm, plan.disputes) == (to_vms, to_crm, ())
+    assert (dict(plan.to_vms), set(plan.to_crm), list(plan.disputes)) == (to_vms, to_crm, [])
     outbox = await world.rows("select entity_type, lane, state from sync.outbox")
     inbound = await world.rows("select entity_type, crm_entity_id from sync.inbound_queue")
     lane = f"customer:{mapping.vms_entity_id}"
