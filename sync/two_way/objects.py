@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
 Entity = Literal["order", "customer", "article", "payment"]
 Side = Literal["vms", "crm"]
 Value = Any
+
+_CENT, _THOUSANDTH = Decimal("0.01"), Decimal("0.001")
 
 ENTITIES: tuple[Entity, ...] = ("customer", "article", "order", "payment")
 """In the order in which they need each other."""
@@ -71,14 +73,18 @@ class CrmObject:
 
 
 def money(value: Decimal | None) -> str | None:
-    return None if value is None else f"{value:.2f}"
+    """With the two digits that vms keeps."""
+    return None if value is None else f"{_rounded(value, _CENT):f}"
 
 
 def quantity(value: Decimal | None) -> str | None:
-    if value is None:
-        return None
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    """With at most the three digits that vms keeps."""
+    return None if value is None else f"{_rounded(value, _THOUSANDTH):f}".rstrip("0").rstrip(".")
+
+
+def _rounded(value: Decimal, digit: Decimal) -> Decimal:
+    """As PostgreSQL's numeric does it, and without a zero below zero."""
+    return value.quantize(digit, ROUND_HALF_UP) + 0
 
 
 def text(value: str | None) -> str | None:

@@ -35,27 +35,29 @@ class StatusWords:
         if status_id is None:
             return None
         known = self._statuses.get(status_id, KnownStatus(status_id))
-        keys = [key for key in (status_id, known.alias, known.name) if key]
+        keys = _keys(known)
         for words in (self._own, self._usual.statuses):
             for key in keys:
                 if key in words:
                     return words[key]
         group = known.group_id or group_id
-        return None if group is None else self._own.get(group) or self._usual.status_groups.get(group)
+        return None if group is None else self._usual.status_groups.get(group)
 
     def to_crm(self, word: str, current: str | None = None) -> str | None:
         """The CRM's status for a word of vms: the current one if it means that already, else the first of the settings
         that does, else the CRM's first active one. None: this CRM has none."""
         if current is not None and self.to_vms(current) == word:
             return current
-        by_key: dict[str, str] = {}
-        for status in self._statuses.values():
-            for key in (status.name, status.alias, status.status_id):
-                if key:
-                    by_key[key] = status.status_id
-        for key, meaning in self._own.items():
-            if meaning == word and key in by_key:
-                return by_key[key]
+        # What is sent has to be read as the same word when it comes back.
         fitting = [status for status in self._statuses.values() if self.to_vms(status.status_id) == word]
         fitting.sort(key=lambda status: not status.is_active)
+        for key, meaning in self._own.items():
+            named = [status for status in fitting if meaning == word and key in _keys(status)]
+            if named:
+                return named[0].status_id
         return fitting[0].status_id if fitting else None
+
+
+def _keys(status: KnownStatus) -> list[str]:
+    """What settings may call it, the surest first."""
+    return [key for key in (status.status_id, status.alias, status.name) if key]
