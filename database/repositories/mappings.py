@@ -14,7 +14,7 @@ from database.connection import Connection
 
 _COLUMNS = """
     mapping_id, project_id, entity_type, vms_entity_id, crm_entity_id, idempotency_key, agreed_vms, agreed_crm, ignored,
-    sync_status, error_message, last_synced_at
+    overwritten, sync_status, error_message, last_synced_at
 """
 
 
@@ -31,6 +31,8 @@ class MappingRow:
     agreed_crm: dict[str, Any]
     ignored: dict[str, str]
     """Field -> why the CRM cannot take it."""
+    overwritten: dict[str, Any]
+    """Field -> {was, at}: what our writes replaced at the CRM, until core has heard of them; `merge.Agreed` has it."""
     sync_status: str
     error_message: str | None
     last_synced_at: datetime | None
@@ -81,8 +83,11 @@ async def by_key(
     return {str(row["idempotency_key"]): MappingRow(**row) for row in await cursor.fetchall()}
 
 
-async def ensure(connection: Connection, project_id: str, entity: str, vms_ids: Sequence[int]) -> dict[int, MappingRow]:
-    """The mappings of these objects of vms, new ones as pending, all locked until the transaction ends."""
+async def ensure(
+    connection: Connection, project_id: str, entity: str, vms_ids: Sequence[int], *, for_update: bool = True
+) -> dict[int, MappingRow]:
+    """The mappings of these objects of vms, new ones as pending, all locked until the transaction ends; or not, for
+    who needs but their keys and ids."""
     await connection.execute(
         """
         insert into sync.mappings (project_id, entity_type, vms_entity_id)
@@ -91,7 +96,7 @@ async def ensure(connection: Connection, project_id: str, entity: str, vms_ids: 
         """,
         [project_id, entity, sorted(set(vms_ids))],
     )
-    return await by_vms_id(connection, project_id, entity, vms_ids, for_update=True)
+    return await by_vms_id(connection, project_id, entity, vms_ids, for_update=for_update)
 
 
 async def save_synced(
@@ -103,15 +108,16 @@ async def save_synced(
     agreed_crm: Mapping[str, Any],
     direction: str,
     ignored: Mapping[str, str] | None = None,
+    overwritten: Mapping[str, Any] | None = None,
 ) -> None:
-    """Both sides are in step on what is agreed: outbound or inbound did it."""
+    """Both sides are in step on what is agreed: outbound or inbound did it. `ignored`, `overwritten` None: as they are."""
     await connection.execute(
         """
         update sync.mappings
         set crm_entity_id = coalesce(%(crm_id)s, crm_entity_id), agreed_vms = %(agreed_vms)s,
-            agreed_crm = %(agreed_crm)s, ignored = coalesce(%(ignored)s, ignored), sync_status = 'synced',
-            error_message = null, last_synced_at = clock_timestamp(), last_direction = %(direction)s,
-            updated_at = clock_timestamp()
+            agreed_crm = %(agreed_crm)s, ignored = coalesce(%(ignored)s, ignored),
+            overwritten = coalesce(%(overwritten)s, overwritten), sync_status = 'synced', error_message = null,
+            last_synced_at = clock_timestamp(), last_direction = %(direction)s, updated_at = clock_timestamp()
         where project_id = %(project)s and mapping_id = %(mapping)s
         """,
         {
@@ -121,22 +127,31 @@ async def save_synced(
             "agreed_vms": Jsonb(agreed_vms),
             "agreed_crm": Jsonb(agreed_crm),
             "ignored": None if ignored is None else Jsonb(ignored),
+            "overwritten": None if overwritten is None else Jsonb(overwritten),
             "direction": direction,
         },
     )
 
 
 async def save_agreed(
-    connection: Connection, mapping: MappingRow, agreed_vms: Mapping[str, Any], agreed_crm: Mapping[str, Any]
+    connection: Connection,
+    mapping: MappingRow,
+    agreed_vms: Mapping[str, Any],
+    agreed_crm: Mapping[str, Any],
+    overwritten: Mapping[str, Any] | None = None,
 ) -> None:
-    """What is agreed on, of a mapping of which something waits still or is disputed."""
+    """What is agreed on, of a mapping of which something waits still or is disputed. `overwritten` None: as it is."""
     await connection.execute(
         """
-        update sync.mappings set agreed_vms = %s, agreed_crm = %s, updated_at = clock_timestamp()
+        update sync.mappings
+        set agreed_vms = %s, agreed_crm = %s, overwritten = coalesce(%s, overwritten), updated_at = clock_timestamp()
         where project_id = %s and mapping_id = %s
         """,
-        [Jsonb(agreed_vms), Jsonb(agreed_crm), mapping.project_id, mapping.mapping_id],
-    )
+        [
+            Jsonb(agreed_vms), Jsonb(agreed_crm), None if overwritten is None else Jsonb(overwritten),
+            mapping.project_id, mapping.mapping_id,
+        ],
+    )  # fmt: skip
 
 
 async def save_status(

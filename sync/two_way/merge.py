@@ -2,22 +2,22 @@
 
 For each field: if only one side has changed since, the other is to follow. If both have, and mean the same, they agree.
 If they do not, it is a conflict, which the project's policy decides: `vms` or `crm` wins, `newest` lets the later
-change win, `manual` leaves both sides alone until a person has decided. Of two objects that are linked for the first
-time, what one has and the other lacks is no conflict: nothing is wiped because the other side never heard of it.
-Echoes need no rule of their own: what we wrote is what was agreed on, so that hearing of it is no change.
+change win, `manual` leaves both sides alone until a person has decided. Echoes need no rule of their own: what we wrote
+is what was agreed on, so that hearing of it is no change. Until it is heard of, what core knows of the CRM is older than
+what we wrote: `Agreed.overwritten` tells such a value from a change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from database.repositories.mappings import MappingRow
 from sync.two_way.objects import FIELDS, CrmObject, Side, Value, VmsObject
 
-_NEVER: Any = object()
-"""What a field was agreed on that never was: different from every value."""
+_MOST_OVERWRITTEN = 10
 
 Policy = str | Mapping[str, str]
 """newest, vms, crm or manual; or one for each field, `default` for those that are not named (else newest)."""
@@ -29,6 +29,12 @@ class Agreed:
 
     vms: Mapping[str, Value] = field(default_factory=dict)
     crm: Mapping[str, Value] = field(default_factory=dict)
+    overwritten: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Field -> {was: the CRM's values before our writes, at: when we wrote last, ISO 8601}."""
+
+    @classmethod
+    def of(cls, mapping: MappingRow) -> Agreed:
+        return cls(mapping.agreed_vms, mapping.agreed_crm, mapping.overwritten)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
     (clocks differ), and the CRM's wins, being what the customer was told."""
     to_vms: dict[str, Value] = {}
     to_crm: set[str] = set()
-    now_vms, now_crm = dict(agreed.vms), dict(agreed.crm)
+    now_vms, now_crm, overwritten = dict(agreed.vms), dict(agreed.crm), dict(agreed.overwritten)
     disputes: list[Dispute] = []
 
     def settle(name: str, value: Value) -> None:
@@ -83,12 +89,16 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
 
     for name in FIELDS[vms.entity]:
         ours = vms.fields[name]
-        vms_changed = agreed.vms.get(name, _NEVER) != ours
+        vms_changed = _differs(agreed.vms, name, ours)
         if name not in crm.fields:
             if vms_changed:
                 to_crm.add(name)
             continue
-        crm_changed = agreed.crm.get(name, _NEVER) != crm.fields[name]
+        crm_changed = _differs(agreed.crm, name, crm.fields[name])
+        if crm_changed and _is_old(agreed.overwritten.get(name), crm, name, skew):
+            crm_changed = False
+        else:
+            overwritten.pop(name, None)  # it has been heard of, or somebody changed it since
         if crm_changed and name not in crm.as_vms:
             # It means nothing in vms; what vms has goes on being what is to be.
             now_crm[name] = crm.fields[name]
@@ -98,15 +108,11 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
                 to_crm.add(name)
             continue
         theirs = crm.as_vms[name]
-        is_first = name not in agreed.vms and name not in agreed.crm
         if theirs == ours:
             settle(name, ours)
-        elif not vms_changed or (is_first and _is_empty(ours)):
+        elif not vms_changed:
             to_vms[name] = theirs
             settle(name, theirs)
-        elif is_first and _is_empty(theirs):
-            now_crm[name] = crm.fields[name]
-            to_crm.add(name)
         else:
             dispute = _judge(name, vms, crm, policy_of(policy, name), skew)
             disputes.append(dispute)
@@ -116,11 +122,34 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
             elif dispute.winner == "vms":
                 now_crm[name] = crm.fields[name]  # seen, and overruled
                 to_crm.add(name)
-    return Plan(to_vms, frozenset(to_crm), Agreed(now_vms, now_crm), tuple(disputes))
+    return Plan(to_vms, frozenset(to_crm), Agreed(now_vms, now_crm, overwritten), tuple(disputes))
 
 
-def _is_empty(value: Value) -> bool:
-    return value is None or value == []
+def overwrite(
+    before: Mapping[str, Any], agreed_crm: Mapping[str, Value], seen: Mapping[str, Value], names: Iterable[str], at: str
+) -> dict[str, Any]:
+    """`Agreed.overwritten` once these fields are written at the CRM. `agreed_crm`, `seen`: the CRM's values as they were
+    agreed on, and as core has them, before that; `at`: when the writing began, ISO 8601."""
+    after = dict(before)
+    for name in names:
+        was = list(before.get(name, {}).get("was", ()))
+        was += [known[name] for known in (agreed_crm, seen) if name in known and known[name] not in was]
+        if was:
+            after[name] = {"was": was[-_MOST_OVERWRITTEN:], "at": at}
+    return after
+
+
+def _differs(agreed: Mapping[str, Value], name: str, value: Value) -> bool:
+    """What was never agreed on has changed if there is anything."""
+    return agreed[name] != value if name in agreed else value is not None
+
+
+def _is_old(entry: Mapping[str, Any] | None, crm: CrmObject, name: str, skew: timedelta) -> bool:
+    """Whether the CRM's value, as core knows it, is from before our last write."""
+    if entry is None or crm.fields[name] not in entry["was"]:
+        return False
+    changed_at = crm.field_changed_at.get(name, crm.changed_at)
+    return changed_at is None or changed_at <= datetime.fromisoformat(entry["at"]) + skew
 
 
 def _judge(name: str, vms: VmsObject, crm: CrmObject, policy: str, skew: timedelta) -> Dispute:

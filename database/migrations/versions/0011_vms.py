@@ -148,7 +148,7 @@ create table sync.outbox (
 comment on table sync.outbox is
     'Changes in vms for the CRM: written by triggers in the transaction of the change, sent by the relay, lane by lane';
 create index outbox_by_lane on sync.outbox (project_id, lane, outbox_id) where state in ('waiting', 'sending');
-create index outbox_due on sync.outbox (project_id, not_before, outbox_id) where state = 'waiting';
+create index outbox_due on sync.outbox (project_id, outbox_id) where state = 'waiting'; -- the oldest first
 create index outbox_claimed on sync.outbox (claimed_by) where state = 'sending';
 create index outbox_finished on sync.outbox (finished_at) where state in ('sent', 'skipped', 'failed');
 

@@ -24,6 +24,8 @@ create table sync.mappings (
     agreed_vms jsonb not null default '{}',        -- field -> value in vms, when both sides were last in step
     agreed_crm jsonb not null default '{}',        -- field -> value at the CRM at that time
     ignored jsonb not null default '{}',           -- field -> why the CRM cannot take it
+    overwritten jsonb not null default '{}',       -- field -> {was, at}: the CRM's values that our writes replaced, of
+                                                   -- which core has not heard yet
     sync_status text not null default 'pending' check (sync_status in ('synced', 'pending', 'error')),
     error_message text,
     last_synced_at timestamptz,
