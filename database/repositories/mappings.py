@@ -14,7 +14,7 @@ from database.connection import Connection
 
 _COLUMNS = """
     mapping_id, project_id, entity_type, vms_entity_id, crm_entity_id, idempotency_key, agreed_vms, agreed_crm, ignored,
-    overwritten, sync_status, error_message, last_synced_at
+    overwritten, disputed, sync_status, error_message, last_synced_at
 """
 
 
@@ -33,6 +33,8 @@ class MappingRow:
     """Field -> why the CRM cannot take it."""
     overwritten: dict[str, Any]
     """Field -> {was, at}: what our writes replaced at the CRM, until core has heard of them; `merge.Agreed` has it."""
+    disputed: list[str]
+    """Fields of its open conflict."""
     sync_status: str
     error_message: str | None
     last_synced_at: datetime | None
@@ -152,6 +154,14 @@ async def save_agreed(
             mapping.project_id, mapping.mapping_id,
         ],
     )  # fmt: skip
+
+
+async def save_disputed(connection: Connection, mapping: MappingRow, fields: Sequence[str]) -> None:
+    """The fields that a person is to decide."""
+    await connection.execute(
+        "update sync.mappings set disputed = %s where project_id = %s and mapping_id = %s",
+        [sorted(fields), mapping.project_id, mapping.mapping_id],
+    )
 
 
 async def save_status(

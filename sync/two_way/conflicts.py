@@ -81,6 +81,7 @@ async def resolve(pool: Pool, conflict_id: int, decisions: Decisions, actor: str
             )  # fmt: skip
         resolution = {**(conflict.resolution or {}), **decided}
         left = {name: versions for name, versions in conflict.fields.items() if name not in decided}
+        await mappings.save_disputed(connection, mapping, list(left))
         if left:
             await conflicts.save_decided(connection, conflict, left, resolution)
         else:
@@ -130,7 +131,13 @@ async def _keep(connection: Connection, mapping: MappingRow, plan: Plan, opened:
     project_id, entity, vms_id = mapping.project_id, mapping.entity_type, mapping.vms_entity_id
     fields = {dispute.field: _versions(mapping, dispute) for dispute in plan.undecided}
     if opened is not None:
-        await _note_settled(connection, mapping, opened, [name for name in opened.fields if name not in fields])
+        # Of what is not told now nothing new is known.
+        fields |= {name: versions for name, versions in opened.fields.items() if name in plan.untold}
+        decided = {dispute.field for dispute in plan.disputes}
+        settled = [name for name in opened.fields if name not in fields and name not in decided]
+        await _note_settled(connection, mapping, opened, settled)
+    if set(mapping.disputed) != fields.keys():
+        await mappings.save_disputed(connection, mapping, list(fields))
     if not fields:
         if opened is not None:
             await conflicts.close(connection, opened, opened.resolution or {}, SETTLED)

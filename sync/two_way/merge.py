@@ -31,10 +31,12 @@ class Agreed:
     crm: Mapping[str, Value] = field(default_factory=dict)
     overwritten: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Field -> {was: the CRM's values before our writes, at: when we wrote last, ISO 8601}."""
+    disputed: frozenset[str] = frozenset()
+    """Fields that a person is to decide: while the CRM's value is not told, they are left alone."""
 
     @classmethod
     def of(cls, mapping: MappingRow) -> Agreed:
-        return cls(mapping.agreed_vms, mapping.agreed_crm, mapping.overwritten)
+        return cls(mapping.agreed_vms, mapping.agreed_crm, mapping.overwritten, frozenset(mapping.disputed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Plan:
     """What is agreed on once `to_vms` is written; fields of `to_crm` join when they are sent."""
     disputes: tuple[Dispute, ...]
     """Of this merge, decided or not."""
+    untold: frozenset[str] = frozenset()
+    """Fields of which core does not know now what the CRM has."""
 
     @property
     def undecided(self) -> tuple[Dispute, ...]:
@@ -91,7 +95,7 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
         ours = vms.fields[name]
         vms_changed = _differs(agreed.vms, name, ours)
         if name not in crm.fields:
-            if vms_changed:
+            if vms_changed and name not in agreed.disputed:
                 to_crm.add(name)
             continue
         crm_changed = _differs(agreed.crm, name, crm.fields[name])
@@ -122,7 +126,9 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
             elif dispute.winner == "vms":
                 now_crm[name] = crm.fields[name]  # seen, and overruled
                 to_crm.add(name)
-    return Plan(to_vms, frozenset(to_crm), Agreed(now_vms, now_crm, overwritten), tuple(disputes))
+    after = Agreed(now_vms, now_crm, overwritten, agreed.disputed)
+    untold = frozenset(FIELDS[vms.entity]) - crm.fields.keys()
+    return Plan(to_vms, frozenset(to_crm), after, tuple(disputes), untold)
 
 
 def overwrite(
@@ -140,8 +146,9 @@ def overwrite(
 
 
 def _differs(agreed: Mapping[str, Value], name: str, value: Value) -> bool:
-    """What was never agreed on has changed if there is anything."""
-    return agreed[name] != value if name in agreed else value is not None
+    """What was never agreed on has changed if there is anything: of two objects that are linked for the first time,
+    nothing is wiped because the other side never heard of it."""
+    return agreed[name] != value if name in agreed else value not in (None, [])
 
 
 def _is_old(entry: Mapping[str, Any] | None, crm: CrmObject, name: str, skew: timedelta) -> bool:

@@ -26,6 +26,7 @@ create table sync.mappings (
     ignored jsonb not null default '{}',           -- field -> why the CRM cannot take it
     overwritten jsonb not null default '{}',       -- field -> {was, at}: the CRM's values that our writes replaced, of
                                                    -- which core has not heard yet
+    disputed text[] not null default '{}',         -- fields of its open conflict
     sync_status text not null default 'pending' check (sync_status in ('synced', 'pending', 'error')),
     error_message text,
     last_synced_at timestamptz,

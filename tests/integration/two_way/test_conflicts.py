@@ -47,7 +47,7 @@ async def reload(world: World, vms_id: int) -> MappingRow:
 def plan_of(mapping: MappingRow, vms: dict[str, Any], crm: dict[str, Any], policy: Policy = "manual") -> Plan:
     ours = VmsObject("customer", mapping.vms_entity_id, vms, updated_at=NOON)
     theirs = CrmObject("customer", "C-1", crm, crm, changed_at=NOON + timedelta(minutes=1))
-    return merge(Agreed(mapping.agreed_vms, mapping.agreed_crm), ours, theirs, policy, timedelta(seconds=5))
+    return merge(Agreed.of(mapping), ours, theirs, policy, timedelta(seconds=5))
 
 
 async def record(world: World, mapping: MappingRow, plan: Plan) -> None:
@@ -91,6 +91,24 @@ async def test_an_open_conflict_follows_what_the_sides_have_and_is_settled_when_
     assert (row["state"], row["resolved_by"], row["resolution"]) == ("resolved", "settled", {})
     assert await world.value("select count(*) from sync.alerts where resolved_at is null") == 0
     assert [(actor, field) for actor, field, *_ in await log(world)] == [("settled", "phone"), ("settled", "note")]
+
+
+async def test_a_conflict_stays_while_the_crm_does_not_tell_its_field_and_the_field_is_not_sent(world: World) -> None:
+    mapping = await link(world, customer())
+    ours, theirs = customer(note="ours"), customer(note="theirs")
+    await record(world, mapping, plan_of(mapping, ours, theirs))
+    mapping = await reload(world, mapping.vms_entity_id)
+    assert mapping.disputed == ["note"]
+    del theirs["note"]
+    plan = plan_of(mapping, ours, theirs)
+    assert plan.to_crm == set()
+    await record(world, mapping, plan)
+    (row,) = await world.rows("select * from sync.conflicts")
+    assert (row["state"], row["fields"]["note"]["crm"]) == ("open", "theirs")
+    await conflicts.resolve(world.pool, row["conflict_id"], "vms", "anna")
+    mapping = await reload(world, mapping.vms_entity_id)
+    assert mapping.disputed == []
+    assert plan_of(mapping, ours, theirs).to_crm == {"note"}
 
 
 async def test_what_a_policy_decides_is_in_the_audit_log_once_for_each_time_it_happens(world: World) -> None:

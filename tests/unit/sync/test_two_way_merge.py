@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.two_way.merge import Agreed, Plan, Policy, merge, policy_of
+from sync.two_way.merge import Agreed, Plan, Policy, merge, overwrite, policy_of
 from sync.two_way.objects import FIELDS, CrmObject, VmsObject
 
 relaxed = settings(max_examples=200, deadline=None)
@@ -53,7 +53,8 @@ class Pair:
             agreed_vms[name] = self.vms[name]
             if name in self.crm:
                 self.crm[name] = agreed_crm[name] = own_word(self.vms[name], self.crm[name])
-        self.agreed = Agreed(agreed_vms, agreed_crm)
+        disputed = frozenset(dispute.field for dispute in plan.undecided) | (self.agreed.disputed & plan.untold)
+        self.agreed = Agreed(agreed_vms, agreed_crm, plan.agreed.overwritten, disputed)
 
 
 def whole(**values: Any) -> dict[str, Any]:
@@ -62,7 +63,8 @@ def whole(**values: Any) -> dict[str, Any]:
 
 vms_values = st.sampled_from([None, "a", "b", "c"])
 crm_values = st.sampled_from([None, "A1", "A2", "B1", "C1", "X"])
-times = st.none() | st.integers(-8, 8).map(lambda seconds: NOON + timedelta(seconds=seconds))
+instants = st.integers(-8, 8).map(lambda seconds: NOON + timedelta(seconds=seconds))
+times = st.none() | instants
 policies = st.sampled_from(["newest", "vms", "crm", "manual"])
 field_policies = policies | st.dictionaries(st.sampled_from([*NAMES, "default"]), policies)
 
@@ -78,8 +80,8 @@ pairs = st.builds(
     st.builds(Agreed, some(vms_values), some(crm_values)),
     times,
     times,
-    some(times.filter(bool)),
-    some(times.filter(bool)),
+    some(instants),
+    some(instants),
 )
 
 
@@ -87,7 +89,8 @@ pairs = st.builds(
 @given(pairs, field_policies)
 def test_what_is_as_agreed_on_both_sides_is_an_echo_and_changes_nothing(pair: Pair, policy: Policy) -> None:
     pair.agreed = Agreed(dict(pair.vms), dict(pair.crm))
-    assert pair.merge(policy) == Plan({}, frozenset(), pair.agreed, ())
+    plan = pair.merge(policy)
+    assert (dict(plan.to_vms), plan.to_crm, plan.agreed, plan.disputes) == ({}, frozenset(), pair.agreed, ())
 
 
 @relaxed
@@ -96,7 +99,7 @@ def test_merging_twice_changes_nothing_the_second_time(pair: Pair, policy: Polic
     first = pair.merge(policy)
     pair.apply(first)
     second = pair.merge(policy)
-    assert (second.to_vms, second.to_crm, second.agreed) == ({}, frozenset(), pair.agreed)
+    assert (dict(second.to_vms), second.to_crm, second.agreed) == ({}, frozenset(), pair.agreed)
     assert second.disputes == first.undecided  # a person is asked the same until there is an answer
 
 
@@ -182,6 +185,43 @@ def test_random_edits_on_both_sides_settle_in_one_round(
         assert (rest.to_vms, rest.to_crm) == ({}, frozenset())
 
 
+@relaxed
+@given(pairs, policies)
+def test_what_core_has_not_heard_of_yet_is_no_change_at_the_crm(pair: Pair, policy: str) -> None:
+    first = pair.merge(policy)
+    known = dict(pair.crm)
+    pair.apply(first)
+    written = first.to_crm & pair.crm.keys()
+    at = (NOON + timedelta(minutes=1)).isoformat()
+    pair.agreed = replace(pair.agreed, overwritten=overwrite({}, first.agreed.crm, known, written, at))
+    pair.crm, now = {**pair.crm, **{name: known[name] for name in written}}, pair.crm
+    stale = pair.merge(policy)
+    assert (dict(stale.to_vms), stale.to_crm, stale.disputes) == ({}, frozenset(), first.undecided)
+    pair.agreed, pair.crm = stale.agreed, now
+    heard = pair.merge(policy)
+    assert (dict(heard.to_vms), heard.to_crm, heard.disputes) == ({}, frozenset(), first.undecided)
+    assert not heard.agreed.overwritten.keys() & {name for name in written if known[name] != now[name]}
+
+
+def test_the_old_value_set_again_at_the_crm_after_our_write_is_a_change() -> None:
+    entry = {"note": {"was": ["A1"], "at": NOON.isoformat()}}
+    agreed = Agreed(whole(note="b"), whole(note="B1"), entry)
+    pair = Pair(whole(note="b"), whole(note="A1"), agreed, crm_at=NOON + timedelta(minutes=1))
+    assert pair.merge().to_vms == {"note": "a"}
+    pair.crm_at = NOON + SKEW
+    assert pair.merge().to_vms == {}
+
+
+def test_what_a_person_is_to_decide_is_left_alone_while_the_crms_value_is_not_told() -> None:
+    agreed = Agreed(whole(note="c", phone="c"), whole(note="C1", phone="C1"), disputed=frozenset({"note"}))
+    crm = whole(email=None)
+    del crm["note"], crm["phone"]
+    plan = Pair(whole(note="a", phone="a"), crm, agreed).merge("manual")
+    assert plan.to_crm == {"phone"}
+    assert plan.untold == {"note", "phone"}
+    assert plan.agreed.disputed == {"note"}
+
+
 DISPUTED = Pair(whole(note="a"), whole(note="B1"), Agreed(whole(note="c"), whole(note="C1")))
 
 
@@ -257,6 +297,13 @@ def test_another_word_of_the_crm_with_the_same_meaning_is_no_change() -> None:
     plan = pair.merge()
     assert (plan.to_vms, plan.to_crm, plan.disputes) == ({}, frozenset(), ())
     assert plan.agreed.crm["note"] == "A2"
+
+
+def test_lines_that_only_the_crm_has_come_in_when_orders_are_linked_for_the_first_time() -> None:
+    lines = [{"sku": "A-1", "name": "Cup", "quantity": "1", "price": "5.00", "discount": "0.00"}]
+    ours = VmsObject("order", 1, {**dict.fromkeys(FIELDS["order"]), "items": []}, updated_at=NOON + timedelta(days=1))
+    theirs = CrmObject("order", "501", {"items": lines}, {"items": lines}, NOON)
+    assert merge(Agreed(), ours, theirs, "newest", SKEW).to_vms == {"items": lines}
 
 
 def test_of_two_objects_that_are_linked_for_the_first_time_nothing_is_wiped_by_what_the_other_lacks() -> None:
