@@ -6,6 +6,7 @@ import typer
 
 from commands import (
     build,
+    conflicts,
     custom,
     dagster,
     database,
@@ -41,6 +42,7 @@ sync.add_to(application)
 import_csv.add_to(application)
 build.add_to(application)
 application.add_typer(dead_letters.commands, name="dead-letters")
+application.add_typer(conflicts.commands, name="conflicts")
 application.add_typer(subscriptions.commands, name="subscription")
 application.add_typer(webhooks.commands, name="webhooks")
 application.add_typer(custom.commands, name="custom")
