@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -66,3 +67,22 @@ async def echoes(
         [[row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows], project_id],
     )
     return {(row["entity_type"], row["entity_id"], bytes(row["fingerprint"])) for row in await cursor.fetchall()}
+
+
+async def written_at(
+    connection: Connection, project_id: str, side: Literal["crm", "vms"], entity: str, ids: Collection[str]
+) -> dict[str, dict[str, datetime]]:
+    """When we last wrote each field of these objects, by object and field; those never written are missing."""
+    cursor = await connection.execute(
+        """
+        select l.entity_id, f.field, max(l.written_at) as written_at
+        from sync.write_ledger as l, unnest(l.fields) as f (field)
+        where l.project_id = %s and l.side = %s and l.entity_type = %s and l.entity_id = any(%s)
+        group by l.entity_id, f.field
+        """,
+        [project_id, side, entity, list(ids)],
+    )
+    found: dict[str, dict[str, datetime]] = {}
+    for row in await cursor.fetchall():
+        found.setdefault(row["entity_id"], {})[row["field"]] = row["written_at"]
+    return found
