@@ -18,6 +18,11 @@ _COLUMNS = """
 """
 
 
+def columns() -> str:
+    """What a query selects to make a MappingRow of it."""
+    return _COLUMNS
+
+
 @dataclass(frozen=True, slots=True)
 class MappingRow:
     mapping_id: int
