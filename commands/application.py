@@ -22,6 +22,7 @@ from commands import (
     settings,
     subscriptions,
     sync,
+    two_way,
     webhooks,
 )
 
@@ -39,6 +40,7 @@ settings.add_to(application)
 export_log.add_to(application)
 application.add_typer(projects.commands, name="project")
 sync.add_to(application)
+two_way.add_to(application)
 import_csv.add_to(application)
 build.add_to(application)
 application.add_typer(dead_letters.commands, name="dead-letters")

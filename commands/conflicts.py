@@ -54,9 +54,7 @@ def list_(
 
 @commands.command()
 def resolve(
-    conflict_id: Annotated[
-        int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="Id from `conflicts list`.")
-    ],
+    conflict_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="Id from `conflicts list`.")],
     vms: Annotated[bool, typer.Option("--vms", help="What vms has goes to the CRM.")] = False,
     crm: Annotated[bool, typer.Option("--crm", help="What the CRM has goes into vms.")] = False,
     field: Annotated[

@@ -141,7 +141,7 @@ create table sync.resyncs (
     resync_id bigint generated always as identity,
     project_id text not null,
     state text not null default 'queued' check (state in ('queued', 'running', 'done', 'failed', 'cancelled')),
-    stage text,                                    -- pull, or the kind of object that is compared
+    stage text,                                    -- pull, the kind of object that is compared, or end
     position jsonb not null default '{}',          -- how far the stage is: it goes on from here
     done bigint not null default 0,
     total bigint,
