@@ -52,7 +52,7 @@ async def add_order(world: World, crm_id: str, *, status: str, crm_status: str, 
         "insert into core.orders (project_id, order_id, status_id, source_updated_at) values ('shop', %s, %s, now())",
         crm_id, crm_status,
     )  # fmt: skip
-    fields = {"discount": "0.00", "shipping_price": "0.00", "items": [], "customer": None}
+    fields: dict[str, Any] = {"discount": "0.00", "shipping_price": "0.00", "items": [], "customer": None}
     names = ("comment", "carrier", "tracking_number", "recipient", "phone", "address")
     ours = {**fields, **dict.fromkeys(names), "status": agreed[0]}
     await link(world, "order", vms_id, crm_id, ours, {"status": agreed[1]})
