@@ -117,7 +117,7 @@ async def save_synced(
     ignored: Mapping[str, str] | None = None,
     overwritten: Mapping[str, Any] | None = None,
 ) -> None:
-    """Both sides are in step on what is agreed: outbound or inbound did it. `ignored`, `overwritten` None: as they are."""
+    """Both sides are in step on what is agreed: outbound or inbound did it. `ignored`, `overwritten`: None keeps it."""
     await connection.execute(
         """
         update sync.mappings

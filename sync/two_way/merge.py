@@ -3,8 +3,8 @@
 For each field: if only one side has changed since, the other is to follow. If both have, and mean the same, they agree.
 If they do not, it is a conflict, which the project's policy decides: `vms` or `crm` wins, `newest` lets the later
 change win, `manual` leaves both sides alone until a person has decided. Echoes need no rule of their own: what we wrote
-is what was agreed on, so that hearing of it is no change. Until it is heard of, what core knows of the CRM is older than
-what we wrote: `Agreed.overwritten` tells such a value from a change.
+is what was agreed on, so that hearing of it is no change. Until it is heard of, what core knows of the CRM is older
+than what we wrote: `Agreed.overwritten` tells such a value from a change.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
 def overwrite(
     before: Mapping[str, Any], agreed_crm: Mapping[str, Value], seen: Mapping[str, Value], names: Iterable[str], at: str
 ) -> dict[str, Any]:
-    """`Agreed.overwritten` once these fields are written at the CRM. `agreed_crm`, `seen`: the CRM's values as they were
-    agreed on, and as core has them, before that; `at`: when the writing began, ISO 8601."""
+    """`Agreed.overwritten` once these fields are written at the CRM. `agreed_crm`, `seen`: its values before that, as
+    they were agreed on and as core has them; `at`: when the writing began, ISO 8601."""
     after = dict(before)
     for name in names:
         was = list(before.get(name, {}).get("was", ()))
