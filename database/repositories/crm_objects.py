@@ -24,6 +24,7 @@ class OrderRow:
     shipping_price: Decimal | None
     grand_total: Decimal | None
     currency: str | None
+    payment_status: str | None
     manager_comment: str | None
     delivery_service_id: str | None
     tracking_code: str | None
@@ -107,9 +108,9 @@ async def orders(connection: Connection, project_id: str, ids: Sequence[str]) ->
     cursor = await connection.execute(
         """
         select o.order_id, o.source_uuid, o.status_id, o.status_group_id, e.status_changed_at, o.customer_id,
-            o.total_discount, o.shipping_price, o.grand_total, o.currency, o.manager_comment, o.delivery_service_id,
-            o.tracking_code, o.shipping_region, o.shipping_city, o.shipping_address, o.recipient_name,
-            o.recipient_phone_e164, o.is_deleted, o.has_items, o.ordered_at, o.order_created_at, o.source_updated_at,
+            o.total_discount, o.shipping_price, o.grand_total, o.currency, o.payment_status, o.manager_comment,
+            o.delivery_service_id, o.tracking_code, o.shipping_region, o.shipping_city, o.shipping_address,
+            o.recipient_name, o.recipient_phone_e164, o.is_deleted, o.has_items, o.ordered_at, o.order_created_at, o.source_updated_at,
             o.items_updated_at, o.updated_at as known_at
         from core.orders as o
         left join lateral (
@@ -201,6 +202,13 @@ async def offers_of_products(connection: Connection, project_id: str, product_id
     cursor = await connection.execute(
         "select offer_id from core.offers where project_id = %s and product_id = any(%s)",
         [project_id, list(product_ids)],
+    )
+    return [row["offer_id"] for row in await cursor.fetchall()]
+
+
+async def offers_of_skus(connection: Connection, project_id: str, skus: Collection[str]) -> list[str]:
+    cursor = await connection.execute(
+        "select offer_id from core.offers where project_id = %s and sku = any(%s)", [project_id, list(skus)]
     )
     return [row["offer_id"] for row in await cursor.fetchall()]
 

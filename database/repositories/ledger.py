@@ -35,8 +35,10 @@ def fields_hash(values: Mapping[str, Any]) -> bytes:
 
 
 async def add(connection: Connection, project_id: str, written: Sequence[Written]) -> None:
-    for item in written:
-        await connection.execute(
+    if not written:
+        return
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
             """
             insert into sync.write_ledger (
                 project_id, side, entity_type, entity_id, operation, fields, fields_hash, fingerprint, outbox_ids
@@ -44,8 +46,11 @@ async def add(connection: Connection, project_id: str, written: Sequence[Written
             values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             [
-                project_id, item.side, item.entity, item.entity_id, item.operation, sorted(item.values),
-                fields_hash(item.values), item.fingerprint, list(item.outbox_ids),
+                (
+                    project_id, item.side, item.entity, item.entity_id, item.operation, sorted(item.values),
+                    fields_hash(item.values), item.fingerprint, list(item.outbox_ids),
+                )
+                for item in written
             ],
         )  # fmt: skip
 

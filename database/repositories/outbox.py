@@ -57,7 +57,7 @@ def presence_name(instance: str) -> str:
 
 
 async def due_projects(connection: Connection, project_ids: Sequence[str] | None = None) -> list[DueProject]:
-    """Enabled projects, of these or of all, with rows that may be sent now. Steps from project to project by the index."""
+    """Enabled projects, of these or of all, with rows that may be sent now. Steps along the index, whatever waits."""
     cursor = await connection.execute(
         """
         with recursive waiting as (
@@ -87,47 +87,51 @@ async def due_projects(connection: Connection, project_ids: Sequence[str] | None
     return [DueProject(**row) for row in await cursor.fetchall()]
 
 
-async def due_lanes(connection: Connection, project_id: str) -> list[Lane]:
-    """Lanes that may be sent, locked against other senders of the project until the transaction ends.
+async def due_lanes(connection: Connection, project_id: str, limit: int) -> list[Lane]:
+    """The oldest lanes that may be sent, locked against other senders of the project until the transaction ends.
 
     Left out: lanes of which something is being sent, or is to be tried again later; an order of which the customer, or
-    an article that the CRM does not have yet, waits itself; payments of an order that is not at the CRM.
+    an article that the CRM does not have yet, waits itself.
     """
     await locks.wait_transaction(connection, f"outbox.claim.{project_id}")
+    # Lanes are sorted first and looked at one by one, until there are enough: `is null` instead of `not exists` keeps
+    # PostgreSQL from joining all there is.
     cursor = await connection.execute(
         """
         with head as materialized (
-            select lane, outbox_id, entity_type
+            select lane, outbox_id
             from sync.outbox
             where project_id = %(project)s and state = 'waiting' and not_before <= clock_timestamp()
             order by outbox_id
             limit %(rows)s
         ),
-        lanes as (
+        lanes as materialized (
             select lane, min(outbox_id) as first_id, split_part(lane, ':', 1) as kind,
                 split_part(lane, ':', 2)::bigint as id
-            from head group by lane
+            from head group by lane order by first_id
         )
         select l.lane, l.kind
         from lanes as l
         where exists (select from config.projects as p where p.project_id = %(project)s and p.is_enabled)
-            and not exists (
-                select from sync.outbox as o
+            and (
+                select true from sync.outbox as o
                 where o.project_id = %(project)s and o.lane = l.lane and (
                     o.state = 'sending'
                     or o.state = 'waiting' and o.attempts > 0 and o.not_before > clock_timestamp()
                 )
-            )
-            and (l.kind <> 'order' or not exists (
-                select from vms.orders as w
+                limit 1
+            ) is null
+            and (l.kind <> 'order' or (
+                select true from vms.orders as w
                 where w.project_id = %(project)s and w.id = l.id and (
-                    exists (
-                        select from sync.outbox as d
+                    (
+                        select true from sync.outbox as d
                         where d.project_id = %(project)s and d.lane = 'customer:' || w.customer_id
                             and d.state in ('waiting', 'sending')
+                        limit 1
                     )
-                    or exists (
-                        select from vms.order_items as i
+                    or (
+                        select true from vms.order_items as i
                         join sync.outbox as d on d.project_id = %(project)s and d.lane = 'article:' || i.article_id
                             and d.state in ('waiting', 'sending')
                         where i.project_id = %(project)s and i.order_id = w.id and not exists (
@@ -135,12 +139,15 @@ async def due_lanes(connection: Connection, project_id: str) -> list[Lane]:
                             where m.project_id = %(project)s and m.entity_type = 'article'
                                 and m.vms_entity_id = i.article_id and m.crm_entity_id is not null
                         )
+                        limit 1
                     )
                 )
-            ))
+                limit 1
+            ) is null)
         order by l.first_id
+        limit %(limit)s
         """,
-        {"project": project_id, "rows": HEAD_ROWS},
+        {"project": project_id, "rows": HEAD_ROWS, "limit": limit},
     )
     return [Lane(**row) for row in await cursor.fetchall()]
 
@@ -318,7 +325,8 @@ async def retry(connection: Connection, project_id: str, entity: str, vms_id: in
     await connection.execute(  # they have been cleaned up: what is sent is the object as it is now in any case
         """
         insert into sync.outbox (project_id, entity_type, vms_entity_id, lane, operation)
-        select %(project)s, %(entity)s, %(id)s, %(entity)s || ':' || %(id)s::bigint, 'update' where %(entity)s <> 'payment'
+        select %(project)s, %(entity)s, %(id)s, %(entity)s || ':' || %(id)s::bigint, 'update'
+        where %(entity)s <> 'payment'
         union all
         select %(project)s, 'payment', p.id, 'order:' || p.order_id, 'update'
         from vms.payments as p where %(entity)s = 'payment' and p.project_id = %(project)s and p.id = %(id)s
@@ -327,16 +335,18 @@ async def retry(connection: Connection, project_id: str, entity: str, vms_id: in
     )
 
 
-async def is_under_way(connection: Connection, project_id: str, entity: str, vms_ids: Sequence[int]) -> bool:
-    """Whether any of these objects is being sent just now, by anybody."""
+async def is_under_way(connection: Connection, objects: Sequence[tuple[str, str, int]]) -> bool:
+    """Whether any of these objects (project, kind, id) is being sent just now, by anybody."""
     cursor = await connection.execute(
         """
         select exists (
-            select from sync.outbox
-            where project_id = %s and entity_type = %s and vms_entity_id = any(%s) and state = 'sending'
+            select from sync.outbox as o
+            join unnest(%s::text[], %s::text[], %s::bigint[]) as i (project_id, entity_type, vms_entity_id)
+                using (project_id, entity_type, vms_entity_id)
+            where o.state = 'sending'
         ) as flag
         """,
-        [project_id, entity, list(vms_ids)],
+        [[item[0] for item in objects], [item[1] for item in objects], [item[2] for item in objects]],
     )
     row = await cursor.fetchone()
     assert row is not None

@@ -164,7 +164,7 @@ def order(row: OrderRow, lines: Sequence[LineRow], words: Words, customers: Mapp
         own = sum((_discount(line) for line in lines), Decimal(0))
         for name, value in {
             "items": items,
-            "discount": money(max(Decimal(0), (row.total_discount or Decimal(0)) - own)),
+            "discount": money(_rest(row.total_discount or Decimal(0), own)),
             "shipping_price": money(row.shipping_price or Decimal(0)),
             "comment": text(row.manager_comment),
             "tracking_number": text(row.tracking_code),
@@ -190,6 +190,7 @@ def order(row: OrderRow, lines: Sequence[LineRow], words: Words, customers: Mapp
             "is_whole": is_whole,
             "currency": row.currency,
             "total": row.grand_total,
+            "payment_status": row.payment_status,
             "ordered_at": row.ordered_at or row.order_created_at,
             "customer_id": row.customer_id,
             "status_id": row.status_id,
@@ -224,6 +225,11 @@ def _discount(line: LineRow) -> Decimal:
     if line.price is None or line.price_sold is None:
         return Decimal(0)
     return max(Decimal(0), (line.price - line.price_sold) * line.quantity).quantize(Decimal("0.01"))
+
+
+def _rest(total: Decimal, own: Decimal) -> Decimal:
+    """What of a discount is the order's own. One that is negative as a whole stays so, to be refused."""
+    return total - own if total < 0 else max(Decimal(0), total - own)
 
 
 def _address(row: OrderRow) -> str | None:
@@ -283,7 +289,10 @@ def article(row: ArticleRow) -> CrmObject:
         told,
         dict(told),
         field_changed_at={} if row.stock_updated_at is None else {"stock": row.stock_updated_at},
-        details={"currency": row.currency},
+        details={
+            "currency": row.currency,
+            "is_whole": row.sku is not None or row.product_id is not None or row.price is not None,
+        },
     )
 
 

@@ -36,7 +36,7 @@ async def load(connection: Connection, project: Project, entity: Entity, ids: Se
 def of_row(
     entity: Entity, row: Mapping[str, Any], changed_at: Mapping[str, datetime] | None = None, region: str | None = None
 ) -> VmsObject:
-    """A row of `vms.load` as an object. `changed_at` by the outbox's words; `region` is for phones without a country."""
+    """A row of `vms.load` as an object. `changed_at` by the outbox's words; `region`: for phones without a country."""
     changed = dict(changed_at or {})
     if (shipped_at := changed.pop("shipment", None)) is not None:
         changed |= dict.fromkeys(SHIPMENT_FIELDS, shipped_at)
