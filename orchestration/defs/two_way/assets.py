@@ -1,7 +1,5 @@
 """How far vms and the CRMs agree: compared every night, and healed where the winner is clear."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from connectors.errors import ConnectorError

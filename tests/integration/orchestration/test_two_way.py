@@ -137,15 +137,13 @@ class TestBacklog:
         assert tick_sensor(two_way_waits, instance).run_requests
 
     def test_a_run_sends_and_applies_what_waits_and_tells_the_counts(
-        self, instance: Any, add_change: Any, rows: Any, two_way_project: Any, database: Any, add_project: Any
+        self, instance: Any, two_way_project: Any, rows: Any, database: Any
     ) -> None:
         two_way_project(1, differing=1)
-        database("insert into vms.customers (project_id) values ('almond')")
         database(
             "insert into sync.inbound_queue (project_id, entity_type, crm_entity_id)"
             " values ('almond', 'customer', 'C-1')"
         )
-        add_project("salon", crm="yclients")
         result = execute(instance, "two_way_backlog")
         assert result.success
         counts = result.output_for_node("send_and_apply")
@@ -159,7 +157,9 @@ class TestFullResync:
     def shop(self, database_url: str, keyring: Keyring) -> Any:
         account: SimulatorState = shops.account("print-key")
         with serve(create_app(account)) as url:
-            shops.apply(database_url, keyring, shops.settings(url, {"print-shop": "print-key"}))
+            shops.apply(
+                database_url, keyring, shops.settings(url, {"print-shop": "print-key", "gift-shop": "wrong-key"})
+            )
             yield account
 
     def test_one_that_waits_gets_a_run_of_its_own_once(self, instance: Any, add_project: Any, database: Any) -> None:
@@ -193,14 +193,13 @@ class TestFullResync:
     def test_one_that_fails_fails_its_run_with_the_sentence(
         self, instance: Any, shop: SimulatorState, database: Any, rows: Any
     ) -> None:
-        shop.api_key = "another-key"
-        database("insert into sync.resyncs (project_id) values ('print-shop')")
+        database("insert into sync.resyncs (project_id) values ('gift-shop')")
         (request,) = tick_sensor(full_resyncs_due, instance).run_requests
         result = execute(instance, "full_resync", run_config=request.run_config)
         assert not result.success
         (row,) = rows("select state, error_word, message from sync.resyncs")
         assert (row["state"], row["error_word"]) == ("failed", "config")
-        assert f"print-shop: {row['message']}" in str(_failure(result).event_specific_data)
+        assert f"gift-shop: {row['message']}" in str(_failure(result).event_specific_data)
 
 
 class TestConsistency:
@@ -213,7 +212,7 @@ class TestConsistency:
         told = {name: value.value for name, value in materialization.metadata.items() if name != "by_project"}
         assert told["compared"] == 200
         assert (told["differing"], told["healed"], told["share_differing"]) == (3, 3, 0.015)
-        table = materialization.metadata["by_project"].value
+        table = materialization.metadata["by_project"].records
         assert [record.data["entity"] for record in table] == ["customer", "article", "order", "payment"]
         assert len(rows("select 1 as one from sync.inbound_queue")) == 3
 
