@@ -9,7 +9,7 @@ than what we wrote: `Agreed.overwritten` tells such a value from a change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from database.repositories.mappings import MappingRow
 from sync.two_way.objects import FIELDS, CrmObject, Side, Value, VmsObject
 
 _MOST_OVERWRITTEN = 10
+_NOTHING: tuple[Value, ...] = (None, [])
 
 Policy = str | Mapping[str, str]
 """newest, vms, crm or manual; or one for each field, `default` for those that are not named (else newest)."""
@@ -93,11 +94,11 @@ def merge(agreed: Agreed, vms: VmsObject, crm: CrmObject, policy: Policy, skew: 
 
     for name in FIELDS[vms.entity]:
         ours = vms.fields[name]
-        vms_changed = _differs(agreed.vms, name, ours)
         if name not in crm.fields:
-            if vms_changed and name not in agreed.disputed:
+            if name not in agreed.disputed and _differs(agreed.vms, name, ours, (None,)):
                 to_crm.add(name)
             continue
+        vms_changed = _differs(agreed.vms, name, ours)
         crm_changed = _differs(agreed.crm, name, crm.fields[name])
         if crm_changed and _is_old(agreed.overwritten.get(name), crm, name, skew):
             crm_changed = False
@@ -145,10 +146,10 @@ def overwrite(
     return after
 
 
-def _differs(agreed: Mapping[str, Value], name: str, value: Value) -> bool:
+def _differs(agreed: Mapping[str, Value], name: str, value: Value, nothing: Collection[Value] = _NOTHING) -> bool:
     """What was never agreed on has changed if there is anything: of two objects that are linked for the first time,
     nothing is wiped because the other side never heard of it."""
-    return agreed[name] != value if name in agreed else value not in (None, [])
+    return agreed[name] != value if name in agreed else value not in nothing
 
 
 def _is_old(entry: Mapping[str, Any] | None, crm: CrmObject, name: str, skew: timedelta) -> bool:
