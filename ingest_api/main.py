@@ -32,7 +32,7 @@ from ingest_api.landing import GroupCommit
 from ingest_api.metrics import Metrics
 from ingest_api.problems import ProblemError
 from ingest_api.projects import ProjectDirectory
-from ingest_api.routes import health, oauth, sync, transactions, uploads, vms
+from ingest_api.routes import health, oauth, sync, transactions, two_way, uploads, vms
 from ingest_api.routes.webhooks import WebhookEndpoint, webhook_routes
 from ingest_api.services import Services
 from sync.logging_setup import configure_logging
@@ -60,6 +60,7 @@ def create_app(environment: Environment) -> FastAPI:
     app.router.routes[:0] = [*vms.router.routes, *webhook_routes(endpoints)]
     app.include_router(health.router)
     app.include_router(sync.router)
+    app.include_router(two_way.router)
     app.include_router(oauth.router)
     app.include_router(transactions.router)
     app.include_router(uploads.router)

@@ -70,3 +70,12 @@ async def crm_orders_of_payments(connection: Connection, project_id: str, paymen
         [project_id, list(payment_ids)],
     )
     return [row["crm_entity_id"] for row in await cursor.fetchall()]
+
+
+async def orders_of_crm_payments(connection: Connection, project_id: str, payment_ids: Sequence[str]) -> list[str]:
+    """The orders at the CRM of these payments at the CRM."""
+    cursor = await connection.execute(
+        "select distinct order_id from core.payments where project_id = %s and payment_id = any(%s) order by order_id",
+        [project_id, list(payment_ids)],
+    )
+    return [row["order_id"] for row in await cursor.fetchall()]
