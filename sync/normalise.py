@@ -28,6 +28,7 @@ from sync.failed_records import open_letters
 from sync.folding import Changes, Known, Mapped, fold
 from sync.projects import Lookup, Project
 from sync.tracebacks import frames
+from sync.two_way.events import Touched, publish_changes
 from sync.validation import check
 
 BATCH_ROWS = 2000
@@ -148,6 +149,7 @@ class Writer:
         self._lookup = lookup
         self._is_replay = is_replay
         self._sales: set[str] | None = set() if notes_sales else None
+        self._touched = Touched()
 
     @classmethod
     async def open(
@@ -224,8 +226,11 @@ class Writer:
         await logs.write_many(self._connection, self._project_id, "error", entries)
 
     async def finish(self) -> None:
-        """The last write of the caller's transaction: what it changed joins the feed of transactions."""
+        """The last write of the caller's transaction: what it changed joins the feed of transactions, and is told to
+        those who listen."""
         await transactions.note_changes(self._connection, self._project_id, self._sales)
+        if not self._is_replay:
+            await publish_changes(self._connection, self._project_id, self._touched)  # last: it takes a lock of all
 
     def _map(self, row: RawRow) -> Batch:
         if row.body is None or row.crm is None or row.arrived_at is None:
@@ -283,6 +288,7 @@ class Writer:
         known = await self._known(records)
         changes = fold(project_id, self._project.row.currency, known, records)
         events = await write_changes(connection, project_id, changes)
+        self._touched.add(changes)
         if self._is_replay or not changes.rereads:
             return events, 0
         await requests.enqueue_rereads(connection, project_id, changes.rereads)

@@ -18,12 +18,12 @@ from database.connection import Connection
 from database.repositories import landing, settings
 from database.repositories import requests as sync_requests
 from ingest_api import requests
-from ingest_api.answers import json_answer
 from ingest_api.authenticate import read_authentic
 from ingest_api.problems import ProblemError, database_away
 from ingest_api.projects import Project, SettingsUnknownError
 from ingest_api.services import Services, services_of
 from sync.since import read_since
+from web.answers import json_answer
 
 _KEYCRM_OBJECTS = {"orders": "orders", "customers": "customers", "articles": "products"}
 _ID_LENGTH = 200
