@@ -38,9 +38,14 @@ class UvicornProcess:
         self.url = f"http://127.0.0.1:{self.port}"
         self._variables = {
             **os.environ, "DATABASE_URL": database_url, "CRM_ELT_HOME": str(home), "CRM_ELT_MASTER_KEY": master_key,
-            "CRM_ELT_LOG_FORMAT": "json", **{f"CRM_ELT_{name.upper()}": str(value) for name, value in settings.items()},
+            "CRM_ELT_LOG_FORMAT": "json",
         }  # fmt: skip
+        self.set(**settings)
         self._process: subprocess.Popen[bytes] | None = None
+
+    def set(self, **settings: object) -> None:
+        """Further CRM_ELT_* variables, from the next start on."""
+        self._variables |= {f"CRM_ELT_{name.upper()}": str(value) for name, value in settings.items()}
 
     def start(self) -> None:
         with self.output.open("ab") as output:
