@@ -28,7 +28,7 @@ from sync.failed_records import open_letters
 from sync.folding import Changes, Known, Mapped, fold
 from sync.projects import Lookup, Project
 from sync.tracebacks import frames
-from sync.two_way.events import Touched, publish_changes
+from sync.two_way.events import Drained, publish_changes
 from sync.validation import check
 
 BATCH_ROWS = 2000
@@ -149,7 +149,7 @@ class Writer:
         self._lookup = lookup
         self._is_replay = is_replay
         self._sales: set[str] | None = set() if notes_sales else None
-        self._touched = Touched()
+        self._drained = Drained()
 
     @classmethod
     async def open(
@@ -230,7 +230,7 @@ class Writer:
         those who listen."""
         await transactions.note_changes(self._connection, self._project_id, self._sales)
         if not self._is_replay:
-            await publish_changes(self._connection, self._project_id, self._touched)  # last: it takes a lock of all
+            await publish_changes(self._connection, self._project_id, self._drained)  # last: it takes a lock of all
 
     def _map(self, row: RawRow) -> Batch:
         if row.body is None or row.crm is None or row.arrived_at is None:
@@ -288,7 +288,7 @@ class Writer:
         known = await self._known(records)
         changes = fold(project_id, self._project.row.currency, known, records)
         events = await write_changes(connection, project_id, changes)
-        self._touched.add(changes)
+        self._drained.add(changes)
         if self._is_replay or not changes.rereads:
             return events, 0
         await requests.enqueue_rereads(connection, project_id, changes.rereads)

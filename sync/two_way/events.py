@@ -11,7 +11,7 @@ from sync.folding import Changes
 
 
 @dataclass(slots=True)
-class Touched:
+class Drained:
     """Ids of the CRM that a transaction has written to core; whether they changed is seen at its end."""
 
     orders: set[str] = field(default_factory=set)
@@ -28,26 +28,26 @@ class Touched:
             self.offers.update(offers)
 
 
-async def publish_changes(connection: Connection, project_id: str, touched: Touched) -> int:
+async def publish_changes(connection: Connection, project_id: str, drained: Drained) -> int:
     """Publish what really changed of it in this transaction, each object once; how many events.
 
     The last thing that a transaction does, as `stream_events.publish` says. A payload is ids, statuses, sums and times.
     """
     events: list[NewEvent] = []
-    if touched.orders:
-        rows = await core_changes.orders(connection, project_id, touched.orders)
+    if drained.orders:
+        rows = await core_changes.orders(connection, project_id, drained.orders)
         events += [NewEvent(project_id, "order", row["order_id"], "crm", row, vms_id=row.pop("vms_id")) for row in rows]
-        rows = await core_changes.payments(connection, project_id, touched.orders)
+        rows = await core_changes.payments(connection, project_id, drained.orders)
         events += [
             NewEvent(project_id, "payment", row["payment_id"], "crm", row, vms_id=row.pop("vms_id")) for row in rows
         ]
-    if touched.customers:
-        rows = await core_changes.customers(connection, project_id, touched.customers)
+    if drained.customers:
+        rows = await core_changes.customers(connection, project_id, drained.customers)
         events += [
             NewEvent(project_id, "buyer", row["customer_id"], "crm", row, vms_id=row.pop("vms_id")) for row in rows
         ]
-    if touched.offers:
-        rows = await core_changes.offers(connection, project_id, touched.offers)
+    if drained.offers:
+        rows = await core_changes.offers(connection, project_id, drained.offers)
         events += [NewEvent(project_id, "stock", row["offer_id"], "crm", row, vms_id=row.pop("vms_id")) for row in rows]
     await stream_events.publish(connection, events)
     return len(events)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
+from database.repositories import stream_events
+from database.repositories.stream_events import NewEvent
+from sync import relay
 from sync.normalise import drain
 from sync.pull import pull_project
 from sync.replay import replay_project
@@ -110,6 +114,32 @@ async def test_what_is_rolled_back_is_not_told(world: World) -> None:
     with pytest.raises(Exception, match="no"):
         await drain(world.pool, "shop", lookup=world.lookup)
     assert await new_events(world) == []
+
+
+async def test_the_relay_forgets_events_after_two_days_but_never_the_newest(world: World) -> None:
+    for age in (72, 49, 47):
+        async with world.pool.connection() as connection, connection.transaction():
+            await stream_events.publish(connection, [NewEvent("shop", "order", f"{age} hours", "crm", {})])
+        await world.execute(
+            "update sync.stream_events set happened_at = now() - %s * interval '1 hour' where entity_id = %s",
+            age,
+            f"{age} hours",
+        )
+
+    async def kept(*expected: str) -> None:
+        stop = asyncio.Event()
+        task = asyncio.create_task(relay.run(world.url, world.keyring, stop=stop, lookup=world.lookup))
+        async with asyncio.timeout(20):
+            while [row["entity_id"] for row in await world.rows("select entity_id from sync.stream_events")] != list(
+                expected
+            ):
+                await asyncio.sleep(0.05)
+        stop.set()
+        await task
+
+    await kept("47 hours")
+    await world.execute("update sync.stream_events set happened_at = now() - interval '90 hours'")
+    await kept("47 hours")
 
 
 async def test_a_replay_tells_nothing_anew(world: World) -> None:
