@@ -21,7 +21,9 @@ from database.repositories import settings
 from web.problems import ProblemError
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_FORM = "application/x-www-form-urlencoded"
+_FORM_BYTES = 64 * 1024
+"""Larger forms bring the header: a body is not read before it is known to be from our pages."""
 
 
 async def signed_in(request: Request) -> Identity:
@@ -101,7 +103,7 @@ async def wanted_projects(services: Services, identity: Identity, names: Collect
 
 async def _require_csrf(services: Services, request: Request, identity: Identity) -> None:
     given = request.headers.get(CSRF_HEADER)
-    if given is None and request.headers.get("content-type", "").startswith(_FORMS):
+    if given is None and _is_small_form(request):
         field = (await request.form()).get(CSRF_FIELD)
         given = field if isinstance(field, str) else None
     if given is None or not services.sessions.tokens.is_csrf(identity.session_id, given):
@@ -109,6 +111,12 @@ async def _require_csrf(services: Services, request: Request, identity: Identity
             403, "no_csrf_token",
             f"The request does not prove that it comes from our pages: send {CSRF_HEADER}, as GET /api/session says.",
         )  # fmt: skip
+
+
+def _is_small_form(request: Request) -> bool:
+    length = request.headers.get("content-length", "")
+    is_small = length.isdecimal() and int(length[:9]) <= _FORM_BYTES and len(length) <= 9
+    return is_small and request.headers.get("content-type", "").startswith(_FORM)
 
 
 def _bearer(connection: HTTPConnection) -> str | None:

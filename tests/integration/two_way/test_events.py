@@ -133,7 +133,7 @@ async def test_the_relay_forgets_events_after_two_days_but_never_the_newest(worl
         return await world.value("select count(*) from sync.stream_events") == 1
 
     async with asyncio.timeout(20):
-        while not await is_one_left():
+        while not await is_one_left():  # noqa: ASYNC110 - the relay tells nobody
             await asyncio.sleep(0.02)
     stop.set()
     await running

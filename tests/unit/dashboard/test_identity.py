@@ -3,11 +3,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
+import httpx
 import pytest
 
 from dashboard.guard import admin
 from dashboard.identity import Identity
-from database.environment import ConfigurationError, load_environment
+from dashboard.main import create_app
+from database.environment import ConfigurationError, Environment, load_environment
 from database.repositories.users import Role
 from web.problems import ProblemError
 
@@ -32,6 +34,21 @@ async def test_only_admins_pass_where_only_admins_may() -> None:
     with pytest.raises(ProblemError) as refused:
         await admin(identity("viewer"))
     assert (refused.value.status, refused.value.code) == (403, "admins_only")
+
+
+@pytest.mark.anyio
+async def test_pages_of_other_sites_may_call_only_where_the_settings_name_them() -> None:
+    app = create_app(Environment(dashboard_origins="https://vms.example.com"))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://dashboard") as client:
+        for origin, allowed in (("https://vms.example.com", "https://vms.example.com"), ("https://evil.example", None)):
+            headers = {
+                "origin": origin, "access-control-request-method": "POST",
+                "access-control-request-headers": "authorization,x-requested-with,x-signalr-user-agent",
+            }  # fmt: skip
+            answer = await client.options("/hubs/keycrm/negotiate", headers=headers)
+            assert answer.headers.get("access-control-allow-origin") == allowed
+            assert (answer.status_code == 200) == (allowed is not None)
 
 
 def test_origins_are_read_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
