@@ -23,6 +23,7 @@ from commands import (
     subscriptions,
     sync,
     two_way,
+    users,
     webhooks,
 )
 
@@ -49,6 +50,7 @@ application.add_typer(subscriptions.commands, name="subscription")
 application.add_typer(webhooks.commands, name="webhooks")
 application.add_typer(custom.commands, name="custom")
 oauth.add_to(application)
+application.add_typer(users.commands, name="user")
 application.add_typer(keys.commands, name="keys")
 database.add_to(application)
 application.add_typer(dagster.commands, name="dagster")

@@ -27,6 +27,7 @@ from sync.folding import Changes, Known, Mapped, fold
 from sync.projects import Lookup, Project
 from sync.record_errors import describe, is_of_a_record
 from sync.tracebacks import frames
+from sync.two_way.events import Drained, publish_changes
 from sync.two_way.touched import Touched, without_echoes
 from sync.validation import check
 
@@ -147,6 +148,7 @@ class Writer:
         self._is_replay = is_replay
         self._sales: set[str] | None = set() if notes_sales else None
         self._touched = Touched()
+        self._drained = Drained()
 
     @classmethod
     async def open(
@@ -223,11 +225,13 @@ class Writer:
         await logs.write_many(self._connection, self._project_id, "error", entries)
 
     async def finish(self) -> None:
-        """The last writes of the caller's transaction: what it changed is on its way into vms, and joins the feed of
-        transactions."""
+        """The last writes of the caller's transaction: what it changed is on its way into vms, joins the feed of
+        transactions, and is told to those who listen."""
         if isinstance(self._project, Project) and not self._is_replay:
             await self._touched.enqueue(self._connection, self._project)
         await transactions.note_changes(self._connection, self._project_id, self._sales)
+        if not self._is_replay:
+            await publish_changes(self._connection, self._project_id, self._drained)  # last: it takes a lock of all
 
     def _map(self, row: RawRow) -> Batch:
         if row.body is None or row.crm is None or row.arrived_at is None:
@@ -285,6 +289,7 @@ class Writer:
         known = await self._known(records)
         changes = fold(project_id, self._project.row.currency, known, records)
         events = await write_changes(connection, project_id, changes)
+        self._drained.add(changes)
         if self._is_replay:
             return events, 0
         for record in records:

@@ -21,7 +21,7 @@ from psycopg import sql
 from connectors import registry
 from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
-from database.repositories import heartbeats, queue
+from database.repositories import heartbeats, queue, stream_events
 from database.repositories import requests as request_rows
 from sync import csv_import
 from sync.deliveries import send_due
@@ -42,6 +42,7 @@ FOLD_SECONDS = 1.0
 """Least time between foldings: what waits is right meanwhile, only slower to read."""
 FAILURE_SECONDS = (0.5, 30.0)
 """First and longest wait of a project whose rows cannot be written."""
+FORGET_SECONDS = 3600.0
 RECONNECT_SECONDS = (0.2, 5.0)
 MAX_DRAINS = 4
 MAX_REQUESTS = 6
@@ -128,6 +129,7 @@ class _Relay:
                 tasks.create_task(self._outbox_loop(pool))
                 tasks.create_task(self._upload_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
+                tasks.create_task(self._forget_loop(pool))
             async with pool.connection() as connection:
                 await heartbeats.stop(connection, "relay", self.instance)
             _log.info("relay_stopped", instance=self.instance, rows=self.rows, events=self.events)
@@ -288,6 +290,7 @@ class _Relay:
         """Changes of the CRMs come into vms."""
         loop = inbound_loop.InboundLoop(pool, self.inbound_wake, self.stop, self.lookup)
         await loop.run(lambda: self._woken(self.inbound_wake))
+
     async def _outbox_loop(self, pool: Pool) -> None:
         """Changes in vms go to the CRMs; it polls by itself, too."""
         async with outbound.opened(
@@ -309,6 +312,14 @@ class _Relay:
             await csv_import.run_due(pool, stop=self.stop.is_set, lookup=self.lookup)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), POLL_SECONDS)
+
+    async def _forget_loop(self, pool: Pool) -> None:
+        """What the live stream need not remember any more goes."""
+        while not self.stop.is_set():
+            async with pool.connection() as connection:
+                await stream_events.purge(connection)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), FORGET_SECONDS)
 
     async def _beat_loop(self, pool: Pool) -> None:
         while not self.stop.is_set():

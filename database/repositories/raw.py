@@ -212,7 +212,8 @@ async def count_all(
         """
         select (
             select count(*) from raw.webhook_events
-            where project_id = %(project)s and crm <> 'vms' and (%(since)s::timestamptz is null or received_at >= %(since)s)
+            where project_id = %(project)s and crm <> 'vms'
+                and (%(since)s::timestamptz is null or received_at >= %(since)s)
                 and (%(until)s::timestamptz is null or received_at < %(until)s)
         ) + (
             select count(*) from raw.api_records

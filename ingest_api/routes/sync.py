@@ -12,11 +12,11 @@ from starlette.responses import Response
 from database.connection import Connection
 from database.repositories import requests as sync_requests
 from database.repositories import settings
-from ingest_api.answers import json_answer
 from ingest_api.manual import authorise, database, require_id
 from ingest_api.problems import ProblemError
 from ingest_api.projects import Project
 from sync.since import read_since
+from web.answers import json_answer
 
 router = APIRouter()
 log = structlog.get_logger()

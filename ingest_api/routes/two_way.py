@@ -11,13 +11,13 @@ from starlette.responses import Response
 from database.connection import Connection
 from database.repositories import consistency, landing, resyncs, settings, two_way_status
 from database.repositories import requests as sync_requests
-from ingest_api.answers import json_answer
 from ingest_api.manual import authorise, database, require_id
 from ingest_api.problems import ProblemError
 from ingest_api.projects import Project
 from sync.two_way import manual, resync
 from sync.two_way.manual import UnknownObjectError
 from sync.two_way.objects import Side
+from web.answers import json_answer
 
 CRMS = ("keycrm", "retailcrm")
 _BY = "ingest api"

@@ -16,7 +16,6 @@ from starlette.responses import Response
 from database.repositories import landing
 from database.repositories.landing import RejectedRow, WebhookRow
 from ingest_api import requests
-from ingest_api.answers import json_answer
 from ingest_api.authenticate import find_project, read_authentic, secret_unreadable
 from ingest_api.landing import LandingError
 from ingest_api.problems import ProblemError, database_away
@@ -25,6 +24,7 @@ from ingest_api.services import Services, services_of
 from sync.record_errors import describe, is_of_a_record
 from sync.two_way import vms_webhook
 from sync.two_way.vms_webhook import Change, RefusedError
+from web.answers import json_answer
 
 CRM = "vms"
 _REASON_LENGTH = 500

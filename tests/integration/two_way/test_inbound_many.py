@@ -18,7 +18,8 @@ ORDERS = 5000
 
 async def test_five_thousand_orders_come_in_and_a_second_time_change_nothing(world: World) -> None:
     await open_shop(world)
-    await land(world, "articles", *(shop_article(f"a{n}", sku=f"S{n}", name=f"Thing {n}", price="5") for n in range(20)))
+    things = (shop_article(f"a{n}", sku=f"S{n}", name=f"Thing {n}", price="5") for n in range(20))
+    await land(world, "articles", *things)
     await land(
         world, "customers", *(shop_customer(f"c{n}", name=f"Name {n}", phones=[f"+38050{n:07}"]) for n in range(2000))
     )
