@@ -1,4 +1,4 @@
-"""From a dispute to both sides having the same: conflicts, the comparison and the resync with the flows that they wake."""
+"""From a dispute to both sides having the same: conflicts and the comparison, with the flows that they wake."""
 
 from __future__ import annotations
 
