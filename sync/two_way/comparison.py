@@ -73,8 +73,8 @@ class Difference:
     to_crm: bool = False
     is_disputed: bool = False
     forgotten: frozenset[str] = frozenset()
-    """Fields that count as agreed on and do not mean the same any more, because the settings translate otherwise
-    now: what is agreed on is to be judged anew."""
+    """What counts as agreed on and does not mean the same any more, because the settings translate statuses otherwise
+    now: it is to be judged anew."""
 
     def __bool__(self) -> bool:
         return self.to_vms or self.to_crm or self.is_disputed or bool(self.forgotten)
@@ -87,11 +87,16 @@ def difference(mapping: MappingRow, vms: VmsObject, crm: CrmObject, policy: Poli
 
 
 def _forgotten(mapping: MappingRow, plan: Plan, vms: VmsObject, crm: CrmObject) -> frozenset[str]:
+    """Only an order's status: of other fields a CRM may well keep another form of what it was sent, and that is what
+    was agreed on."""
     explained = {*plan.to_vms, *plan.to_crm, *mapping.ignored, *plan.agreed.overwritten}
     explained |= {dispute.field for dispute in plan.disputes}
-    return frozenset(
-        name for name, meaning in crm.as_vms.items() if name not in explained and meaning != vms.fields.get(name)
+    is_stale = (
+        vms.entity == "order"
+        and "status" not in explained
+        and crm.as_vms.get("status", vms.fields["status"]) != vms.fields["status"]
     )
+    return frozenset({"status"}) if is_stale else frozenset()
 
 
 @dataclass(slots=True)

@@ -106,6 +106,14 @@ async def test_a_status_that_the_settings_translate_otherwise_now_is_judged_anew
     assert agreed is False
 
 
+async def test_another_form_that_the_crm_keeps_of_what_it_was_sent_is_no_difference(shop: World) -> None:
+    await add_customer(shop, "C-1", note="by noon")
+    await shop.execute("update core.customers set note = 'By noon.'")
+    await shop.execute("""update sync.mappings set agreed_crm = agreed_crm || '{"note": "By noon."}'""")
+    assert (await check(shop))["customer"]["differing"] == 0
+    assert await woken(shop) == ([], [])
+
+
 async def test_a_field_that_the_crm_cannot_take_is_no_difference(shop: World) -> None:
     await add_order(shop, "501", status="DELIVERED", crm_status="2", agreed=("DELIVERED", "2"))
     await shop.execute("""update sync.mappings set ignored = '{"status": "The CRM has no such status."}'""")
