@@ -140,7 +140,9 @@ def overwrite(
     after = dict(before)
     for name in names:
         was = list(before.get(name, {}).get("was", ()))
-        was += [known[name] for known in (agreed_crm, seen) if name in known and known[name] not in was]
+        for known in (agreed_crm, seen):
+            if name in known and known[name] not in was:
+                was.append(known[name])
         if was:
             after[name] = {"was": was[-_MOST_OVERWRITTEN:], "at": at}
     return after

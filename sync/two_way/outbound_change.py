@@ -13,7 +13,18 @@ from connectors.protocol import Change, PushResult
 from database.repositories.mappings import MappingRow
 from database.repositories.outbox import OutboxRow
 from sync.two_way.merge import Agreed, Plan, Policy, merge, overwrite
-from sync.two_way.objects import ITEM_FIELDS, CrmObject, Entity, Value, VmsObject
+from sync.two_way.objects import (
+    ITEM_FIELDS,
+    CrmObject,
+    Entity,
+    Value,
+    VmsObject,
+    moment,
+    money,
+    quantity,
+    sorted_lines,
+    text,
+)
 from sync.two_way.statuses import StatusWords
 
 _FREE_TEXT = frozenset(("comment", "note", "description", "recipient"))
@@ -94,6 +105,8 @@ def plan(
     crm = crm or CrmObject(vms.entity, mapping.crm_entity_id or "", {}, {})
     merged = merge(Agreed.of(mapping), vms, crm, policy, skew)
     names = set(merged.to_crm)
+    if names and mapping.crm_entity_id is None:  # it is created whole, whatever was agreed on before
+        names |= {name for name, value in vms.fields.items() if value not in (None, [])}
     own = {name: vms.fields[name] for name in names}
     refused: dict[str, str] = {}
     status: str | None = None
@@ -163,8 +176,20 @@ def synced(out: Outgoing, current: MappingRow, result: PushResult, at: datetime)
     )  # fmt: skip
     agreed_vms |= {name: out.object.fields[name] for name in done}
     agreed_crm |= {name: own[name] for name in written}
+    agreed_crm |= {name: canonical(name, value) for name, value in result.as_crm.items()}
     ignored = {name: why for name, why in current.ignored.items() if name not in done}
     return Agreed(agreed_vms, agreed_crm, overwritten), {**ignored, **out.refused, **result.ignored}
+
+
+def canonical(name: str, value: Any) -> Value:
+    """A value as `Change.data` has it, in the words of `objects`."""
+    if name == "items" and value is not None:
+        return sorted_lines({key: canonical(key, line[key]) for key in ITEM_FIELDS} for line in value)
+    if isinstance(value, Decimal):
+        return quantity(value) if name in ("stock", "quantity") else money(value)
+    if isinstance(value, datetime):
+        return moment(value)
+    return text(value) if isinstance(value, str) else value
 
 
 def shown(out: Outgoing) -> dict[str, Any]:

@@ -227,6 +227,8 @@ class ProjectSender:
             match fate:
                 case "sent":
                     self.done.sent += rows
+                case "skipped":
+                    self.done.skipped += rows
                 case "failed":
                     self.done.failed += rows
                 case "later":
@@ -234,7 +236,7 @@ class ProjectSender:
         return {
             outcome.out.lane: outcome.result.crm_id
             for outcome, fate in zip(outcomes, fates, strict=True)
-            if fate == "sent" and isinstance(outcome.result, PushResult)
+            if fate == "sent" and isinstance(outcome.result, PushResult) and outcome.result.crm_id is not None
         }
 
     async def _settled(self, outcomes: Sequence[Outcome]) -> list[Fate]:

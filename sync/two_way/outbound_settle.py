@@ -31,7 +31,7 @@ FAILED_ALERT = "outbox_failed"
 BACKOFF_SECONDS = (1.0, 60.0)
 """First and longest wait before another attempt; it doubles each time."""
 
-Fate = Literal["sent", "later", "failed"]
+Fate = Literal["sent", "skipped", "later", "failed"]
 
 _log = structlog.get_logger(__name__)
 
@@ -92,6 +92,9 @@ async def _write_down(
     vms_id = out.object.vms_id
     if isinstance(result, ConnectorError):
         return await _not_sent(connection, context, out, result, outcome.is_away)
+    if result.crm_id is None:
+        await _not_to_be_had(connection, context, out, current[out.entity, vms_id], result)
+        return "skipped"
     owner = owners.setdefault((out.entity, result.crm_id), vms_id)
     if owner != vms_id:
         double = PermanentError(
@@ -106,8 +109,20 @@ async def _write_down(
             {name: out.object.fields[name] for name in out.names}, result.fingerprint, out.ids,
         )
     )  # fmt: skip
-    events.append(_event(context, out, result))
+    written += [Written("crm", *echo[:2], "update", {}, echo[2], out.ids) for echo in result.echoes]
+    events.append(_event(context, out, result.crm_id))
     return "sent"
+
+
+async def _not_to_be_had(
+    connection: Connection, context: Context, out: Outgoing, current: MappingRow, result: PushResult
+) -> None:
+    """This CRM cannot have the object. A later change of it is tried whole again."""
+    why = " ".join(dict.fromkeys(result.ignored.values())) or "The CRM cannot have it."
+    await outbox.finish(connection, context.project_id, out.ids, "skipped", message=why)
+    if current.error_message != why:
+        await mappings.save_status(connection, context.project_id, current.mapping_id, "pending", why)
+        await logs.write(connection, context.project_id, "warning", f"{out.subject}: {why}")
 
 
 async def resolve_failure(connection: Connection, project_id: str, entity: Entity, vms_id: int) -> None:
@@ -161,8 +176,11 @@ async def _owners(connection: Connection, project_id: str, outcomes: Sequence[Ou
     """(kind, CRM id) -> the object of vms that is linked with it, of those ids that answers have."""
     crm_ids: dict[Entity, list[str]] = {}
     for outcome in outcomes:
-        if isinstance(outcome.result, PushResult) and outcome.result.crm_id != outcome.out.mapping.crm_entity_id:
-            crm_ids.setdefault(outcome.out.entity, []).append(outcome.result.crm_id)
+        result = outcome.result
+        if not isinstance(result, PushResult) or result.crm_id is None:
+            continue
+        if result.crm_id != outcome.out.mapping.crm_entity_id:
+            crm_ids.setdefault(outcome.out.entity, []).append(result.crm_id)
     owners: dict[tuple[str, str], int] = {}
     for entity, ids in crm_ids.items():
         for crm_id, row in (await mappings.by_crm_id(connection, project_id, entity, ids)).items():
@@ -248,9 +266,9 @@ def _pause(error: ConnectorError, attempts: int, counts: bool) -> float:
     return max(asked, min(longest, first * 2.0 ** (attempts - 1)) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
 
-def _event(context: Context, out: Outgoing, result: PushResult) -> NewEvent:
+def _event(context: Context, out: Outgoing, crm_id: str) -> NewEvent:
     """Ids, statuses, sums and times: no personal data."""
-    fields, details, crm_id = out.object.fields, out.object.details, result.crm_id
+    fields, details = out.object.fields, out.object.details
     changed = sorted(out.names)
     match out.entity:
         case "order":

@@ -29,6 +29,10 @@ class ToyBooks:
     trouble_of: Callable[[Change], str | None] | None = None
     """The same for some changes only."""
     ignores: Mapping[str, str] = field(default_factory=dict)
+    rounds: Mapping[str, Any] = field(default_factory=dict)
+    """Field -> what it makes of whatever it is sent."""
+    cannot_have: str | None = None
+    """Why it takes no new objects."""
     health_checks: int = 0
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
@@ -65,6 +69,8 @@ class ToyBooks:
         if crm_id is None and change.may_have_been_sent:
             crm_id = next((number for number, row in stored.items() if row["key"] == change.key), None)
             was_there = crm_id is not None
+        if crm_id is None and self.cannot_have is not None:
+            return PushResult(None, dict.fromkeys(change.fields, self.cannot_have))
         if crm_id is None:
             crm_id = f"{kind[0]}{next(self._numbers)}"
             self.created[change.key] += 1
@@ -81,7 +87,9 @@ class ToyBooks:
             stored[crm_id] |= values
             self.log.append((kind, crm_id, tuple(sorted(values))))
         ignored = {name: why for name, why in self.ignores.items() if name in change.fields}
-        return PushResult(crm_id, ignored, was_there, customer_id, fingerprint=crm_id.encode())
+        as_crm = {name: value for name, value in self.rounds.items() if name in change.fields}
+        echoes = [("order", change.data["order"]["crm_id"], b"paid")] if kind == "payment" else []
+        return PushResult(crm_id, ignored, was_there, customer_id, crm_id.encode(), echoes, as_crm)
 
     def _customer(self, customer: Mapping[str, Any]) -> str:
         stored = self.objects.setdefault("customer", {})

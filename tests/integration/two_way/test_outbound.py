@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -51,7 +52,7 @@ async def test_a_new_order_arrives_whole_after_its_customer_and_article(shop: Wo
     assert str(found["idempotency_key"]) == order["key"]
     assert set(await states(shop)) == {"sent"}
     ledger = await shop.rows("select * from sync.write_ledger order by ledger_id")
-    assert sorted(row["entity_type"] for row in ledger) == ["article", "customer", "order", "payment"]
+    assert sorted(row["entity_type"] for row in ledger) == ["article", "customer", "order", "order", "payment"]
     assert {row["side"] for row in ledger} == {"crm"}
     events = await shop.rows("select kind, origin from sync.stream_events order by event_id")
     assert sorted(row["kind"] for row in events) == ["buyer", "order", "payment", "stock"]
@@ -319,3 +320,41 @@ async def test_two_projects_are_sent_side_by_side(shop: World) -> None:
     shop.crm.before_push = hold
     async with asyncio.timeout(20):
         assert (await send(shop)).sent == 2
+
+
+async def test_what_else_a_push_sets_off_is_in_the_ledger_and_what_the_crm_makes_of_a_value_is_agreed_on(
+    shop: World,
+) -> None:
+    await insert(shop, "orders", id=17)
+    paid_at = datetime(2026, 3, 1, 8, 0, 30, 5, tzinfo=UTC)
+    shop.crm.books.rounds = {"paid_at": paid_at.replace(second=0, microsecond=0), "amount": Decimal("50")}
+    await insert(shop, "payments", id=3, order_id=17, amount=50, status="paid", paid_at=paid_at)
+    await send(shop)
+    order_id = next(iter(shop.crm.books.objects["order"]))
+    ledger = await shop.rows("select * from sync.write_ledger where entity_type = 'order' order by ledger_id")
+    assert [(row["entity_id"], bytes(row["fingerprint"]), row["fields"] == []) for row in ledger] == [
+        (order_id, order_id.encode(), False), (order_id, b"paid", True),
+    ]  # fmt: skip
+    found = await mapping(shop, "payment", 3)
+    assert (found["agreed_vms"]["paid_at"], found["agreed_crm"]["paid_at"]) == (
+        "2026-03-01T08:00:30+00:00", "2026-03-01T08:00:00+00:00",
+    )  # fmt: skip
+    assert found["agreed_crm"]["amount"] == "50.00"
+
+
+async def test_what_the_crm_cannot_have_is_told_once_and_tried_whole_when_it_changes(shop: World) -> None:
+    shop.crm.books.cannot_have = "Make the product there first."
+    await insert(shop, "articles", id=7, sku="A-1", price=10)
+    assert (await send(shop)).skipped == 1
+    await shop.execute("update vms.articles set price = 11")
+    await send(shop)
+    rows = await shop.rows("select state, message from sync.outbox order by outbox_id")
+    assert [tuple(row.values()) for row in rows] == [("skipped", "Make the product there first.")] * 2
+    assert (await mapping(shop, "article", 7))["crm_entity_id"] is None
+    assert await shop.value("select count(*) from sync.integration_logs where level = 'warning'") == 1
+    assert await shop.value("select count(*) from sync.dead_letters") == 0
+    shop.crm.books.cannot_have = None
+    await shop.execute("update vms.articles set price = 12")
+    await send(shop)
+    (article,) = shop.crm.books.of("article")
+    assert (article["sku"], article["price"]) == ("A-1", Decimal("12.00"))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sync import dead_letters
-from sync.two_way import outbound, outbound_breaker, outbound_settle
+from sync.two_way import outbound, outbound_breaker, outbound_change, outbound_project, outbound_settle
 from tests.support.vms_changes import insert, mapping, send, set_project, states
 from tests.support.world import World
 
@@ -267,3 +267,41 @@ async def test_two_objects_of_vms_are_not_linked_with_one_of_the_crm(shop: World
     assert (await send(shop)).failed == 1
     reason = await shop.value("select reason from sync.dead_letters")
     assert reason.startswith(f"customer {crm_id} of the CRM is linked with customer 1 of vms already")
+
+
+async def test_an_answer_that_cannot_be_stored_concerns_its_own_object_alone(
+    shop: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound_project, "BACKOFF_SECONDS", (0.0, 0.0))
+    await set_project(shop, sync='{"retry_attempts": 2}')
+    await shop.execute(
+        "insert into vms.customers (project_id, full_name) select 'shop', 'C' || n from generate_series(1, 9) as n"
+    )
+    apply = shop.crm.books.apply
+
+    def answer(change: Any) -> Any:
+        result = apply(change)
+        return type(result)("a\x00b") if change.data["full_name"] == "C4" else result
+
+    shop.crm.books.apply = answer  # type: ignore[method-assign]
+    result = await send(shop)
+    assert (result.sent, result.later, result.failed) == (8, 2, 1)
+    assert await shop.value("select reason from sync.dead_letters") == "Unexpected error: DataError"
+    assert sorted(row["full_name"] for row in shop.crm.books.of("customer")) == [f"C{n}" for n in range(1, 10)]
+
+
+async def test_an_object_that_cannot_be_read_stops_no_other(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = outbound_change.plan
+
+    def stumble(rows: Any, *rest: Any) -> Any:
+        if rows[0].vms_entity_id == 2:
+            raise KeyError("a bug")
+        return plan(rows, *rest)
+
+    monkeypatch.setattr(outbound_change, "plan", stumble)
+    for number in (1, 2, 3):
+        await insert(shop, "customers", id=number, full_name=f"C{number}")
+    result = await send(shop)
+    assert (result.sent, result.failed) == (2, 1)
+    (letter,) = await shop.rows("select raw_id, reason from sync.dead_letters")
+    assert letter == {"raw_id": 2, "reason": "Unexpected error: KeyError"}
