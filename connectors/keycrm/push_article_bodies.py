@@ -115,6 +115,15 @@ def changed_price(work: Work) -> dict[str, Any]:
     return {"id": work.offer_id, **prices} if prices else {}
 
 
+def filled_in(work: Work) -> dict[str, Any]:
+    """Prices that KeyCRM has given a new offer by itself: nothing, where vms knows none."""
+    if not work.is_made:
+        return {}
+    offer = Fields(dict(work.offer or {}))
+    prices = {name: offer.money(name) for name in PRICES if work.change.data.get(name) is None}
+    return {name: price for name, price in prices.items() if price is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class Stocked:
     """An offer's stock as KeyCRM tells it."""
