@@ -116,12 +116,10 @@ def changed_price(work: Work) -> dict[str, Any]:
 
 
 def filled_in(work: Work) -> dict[str, Any]:
-    """Prices that KeyCRM has given a new offer by itself: nothing, where vms knows none."""
-    if not work.is_made:
-        return {}
+    """Prices of nothing that KeyCRM has given a new offer by itself, where vms knows none."""
     offer = Fields(dict(work.offer or {}))
-    prices = {name: offer.money(name) for name in PRICES if work.change.data.get(name) is None}
-    return {name: price for name, price in prices.items() if price is not None}
+    unknown = [name for name in PRICES if work.change.is_new and work.change.data.get(name) is None]
+    return {name: Decimal(0) for name in unknown if offer.money(name) == 0}
 
 
 @dataclass(frozen=True, slots=True)
