@@ -115,6 +115,13 @@ def changed_price(work: Work) -> dict[str, Any]:
     return {"id": work.offer_id, **prices} if prices else {}
 
 
+def filled_in(work: Work) -> dict[str, Any]:
+    """Prices of nothing that KeyCRM has given a new offer by itself, where vms knows none."""
+    offer = Fields(dict(work.offer or {}))
+    unknown = [name for name in PRICES if work.change.is_new and work.change.data.get(name) is None]
+    return {name: Decimal(0) for name in unknown if offer.money(name) == 0}
+
+
 @dataclass(frozen=True, slots=True)
 class Stocked:
     """An offer's stock as KeyCRM tells it."""

@@ -20,6 +20,7 @@ from connectors.keycrm.push_article_bodies import (
     changed_price,
     changed_product,
     changed_stock,
+    filled_in,
     is_archived_wrongly,
     new_product,
     only_warehouse,
@@ -42,7 +43,13 @@ async def push_articles(calls: Calls, changes: Sequence[Change]) -> list[PushRes
 
 
 def _result(work: Work) -> PushResult:
-    return PushResult(str(work.offer_id), ignored=work.ignored, was_there=work.was_there, requests=work.writes)
+    return PushResult(
+        str(work.offer_id),
+        ignored=work.ignored,
+        was_there=work.was_there,
+        as_crm=filled_in(work),
+        requests=work.writes,
+    )
 
 
 async def _identify(calls: Calls, works: Sequence[Work]) -> None:

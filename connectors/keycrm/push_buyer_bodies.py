@@ -44,10 +44,12 @@ def changed_buyer(change: Change, account: Account, row: Row) -> Built:
     away from a buyer: what is empty in vms stays as it is there."""
     data, built, known = change.data, Built(), Fields(dict(row))
     names = {name for name in change.fields if data.get(name) or not change.is_new}
-    if "full_name" in names and known.text("full_name") != (data["full_name"] or None):
+    if "full_name" in change.fields and known.text("full_name") != (data["full_name"] or None):
         if data["full_name"]:
             built.body["full_name"] = data["full_name"]
-        else:
+        elif known.text("full_name") in (data.get("phone"), data.get("email")):
+            built.as_crm["full_name"] = known.text("full_name")  # which we gave it, for want of a name
+        elif not change.is_new:
             built.ignored["full_name"] = NO_NAME
     for name, plain in (("phone", _plain_phone(account)), ("email", str.casefold)):
         if name in names:

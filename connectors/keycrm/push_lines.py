@@ -43,7 +43,7 @@ def changed_lines(items: Sequence[Row], rows: Sequence[Row]) -> Lines | None:
         if name is None:
             return None  # the API has no way to say which line is meant
         changes.append({**name, **change})
-    return Lines(changes, _rounded(items) if changes else None)
+    return Lines(changes, _rounded(items))
 
 
 def discount_of_lines(rows: Sequence[Row]) -> Decimal:

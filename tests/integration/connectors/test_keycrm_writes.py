@@ -375,6 +375,17 @@ async def test_many_new_articles_are_looked_up_together_and_made_one_by_one(crm:
     }
 
 
+async def test_a_price_that_keycrm_fills_in_is_told_so_that_it_is_no_change_of_its_own(crm: PushedKeyCrm) -> None:
+    made = await pushed(crm, new_article(purchased_price=None))
+    assert made.as_crm == {"purchased_price": Decimal(0)}
+    found = await pushed(crm, again(new_article(sku=crm.article(made.crm_id).sku, purchased_price=None)))
+    assert found.as_crm == {"purchased_price": Decimal(0)}
+    crm.state.catalog.update_offer(int(made.crm_id), purchased_price=90)
+    theirs = await pushed(crm, again(new_article(sku=crm.article(made.crm_id).sku, purchased_price=None)))
+    assert theirs.as_crm == {}
+    assert (await pushed(crm, new_article())).as_crm == {}
+
+
 async def test_a_product_that_is_refused_stops_no_other(crm: PushedKeyCrm) -> None:
     wrong = new_article(price=Decimal(-1))
     results = await push_all(crm, [new_article(), wrong, new_article(), new_article(sku="a,b")])

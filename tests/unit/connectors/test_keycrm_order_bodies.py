@@ -226,12 +226,22 @@ def test_a_lines_share_becomes_an_amount_once_the_line_changes() -> None:
     same = changed_lines([item(discount="20")], [known])
     assert same is not None
     assert same.products == []
+    assert same.as_crm is None
     lines = changed_lines([item(quantity="3", discount="20")], [known])
     assert lines is not None
     change = {"id": 7, "quantity": Decimal(3), "discount_percent": 0, "discount_amount": Decimal("6.67")}
     assert list(lines.products) == [change]
     assert lines.as_crm is not None
     assert lines.as_crm[0]["discount"] == Decimal("20.01")
+
+
+def test_a_discount_that_is_there_to_the_cent_per_piece_is_told_though_nothing_is_sent() -> None:
+    known = line(quantity=3, discount_amount=3.33, price_sold=96.67, total_discount=9.99)
+    lines = changed_lines([item(quantity="3", discount="10")], [known])
+    assert lines is not None
+    assert lines.products == []
+    assert lines.as_crm is not None
+    assert lines.as_crm[0]["discount"] == Decimal("9.99")
 
 
 def test_lines_are_neither_added_nor_removed() -> None:

@@ -96,6 +96,14 @@ def test_a_changed_phone_takes_the_first_place_and_the_others_stay(there: Any, w
     assert built.body == ({} if after is None else {"phone": after, "full_name": "Olena"})
 
 
+def test_a_buyer_that_we_had_to_name_is_known_again_by_that_name() -> None:
+    row = {"id": 4, "full_name": "o@e.ua", "phone": [], "email": ["o@e.ua"]}
+    built = changed_buyer(customer(email="o@e.ua"), account(), row)
+    assert (built.body, built.ignored, built.as_crm) == ({}, {}, {"full_name": "o@e.ua"})
+    taken = changed_buyer(customer("4", full_name=None), account(), {**row, "full_name": "Olena"})
+    assert (taken.body, taken.as_crm, set(taken.ignored)) == ({}, {}, {"full_name"})
+
+
 def test_of_a_buyer_only_what_differs_is_sent() -> None:
     row = {"id": 4, "full_name": "Olena", "phone": ["0501234567"], "email": ["O@E.ua"], "note": "tea"}
     change = customer("4", full_name="Olena K", phone="+380501234567", email="o@e.ua", note="tea")
