@@ -42,7 +42,7 @@ class StatusWords:
             for key in keys:
                 if key in words:
                     return words[key]
-            if group in groups:
+            if group is not None and group in groups:
                 return groups[group]
         return None
 
