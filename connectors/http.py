@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import anyio
 import httpx
@@ -58,6 +58,7 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 _MESSAGE_LENGTH = 200
 _EXCHANGE_BYTES = 20_000
 _BOM = b"\xef\xbb\xbf"
+_FORM = "application/x-www-form-urlencoded"
 
 _log = structlog.get_logger(__name__)
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -311,7 +312,7 @@ class HttpSession:
         if json is not None:
             content, sent["Content-Type"] = encode_json(json), "application/json"
         elif form is not None:
-            content, sent["Content-Type"] = _urlencode(form).encode(), "application/x-www-form-urlencoded"
+            content, sent["Content-Type"] = _urlencode(form).encode(), _FORM
         name = f"{method} {path.partition('?')[0]}"
         asked = _Request(client, method, url, name, named_by or "base_url", content, sent)
         for attempt in range(self._retries + 1):
@@ -421,8 +422,10 @@ class HttpSession:
     def _with_exchange(self, error: ConnectorError, asked: _Request, body: bytes) -> ConnectorError:
         """What was asked and answered, for the dead letter of a write."""
         if not self._is_confidential and asked.method != "GET":
-            sent = (asked.content or b"")[:_EXCHANGE_BYTES].decode(errors="replace")
-            error.request = self.scrub(f"{asked.name} {sent}".strip())
+            sent = (asked.content or b"").decode(errors="replace")
+            if asked.headers.get("Content-Type") == _FORM:
+                sent = unquote(sent)
+            error.request = self.scrub(f"{asked.name} {sent[:_EXCHANGE_BYTES]}".strip())
             error.answer = self.scrub(body[:_EXCHANGE_BYTES].decode(errors="replace"))
         return error
 

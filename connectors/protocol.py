@@ -229,6 +229,9 @@ class Vocabulary:
     """Status id, alias or name -> PENDING, CONFIRMED, PROCESSING, SHIPPED, DELIVERED, CANCELLED or REFUNDED."""
     status_groups: Mapping[str, str] = field(default_factory=dict)
     """The same by group, for statuses that are not named."""
+    names_groups: bool = False
+    """Whether a project's `status_map` may name groups too: where a group has a code that cannot be taken for that of a
+    status of another group."""
     payment_statuses: Mapping[str, str] = field(default_factory=dict)
     """A payment's status -> pending, paid, cancelled or refunded."""
 

@@ -22,7 +22,8 @@ def map_offer(batch: Batch, row: Fields, offer_id: str, context: MappingContext)
     product_id = None if product is None else product.id("id")
     if product is not None and product_id is not None:
         name = product.text("name") or row.text("name") or product_id
-        batch.products.append(Product(product_id, name, sku=product.text("article")))
+        currency = context.currency_of(row.id("site"))
+        batch.products.append(Product(product_id, name, sku=product.text("article"), currency=currency))
     batch.offers.append(
         Offer(
             offer_id=offer_id,

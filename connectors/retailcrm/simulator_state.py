@@ -19,7 +19,7 @@ from connectors.retailcrm.simulator_history import History, as_value
 from connectors.retailcrm.simulator_orders import OWN_DISCOUNT, child_stub, line, refresh, shown, stub
 from connectors.retailcrm.simulator_store import Store
 from connectors.retailcrm.simulator_triggers import Triggers
-from connectors.retailcrm.simulator_values import JSON, number, utc_now
+from connectors.retailcrm.simulator_values import JSON, number, snake, utc_now
 from connectors.retailcrm.simulator_written import Written
 
 
@@ -116,7 +116,7 @@ class SimulatorState(Dictionaries):
                     customer[name] = value
                     self.customer_history.add(
                         stub("customer", customer),
-                        _snake(name),
+                        snake(name),
                         old,
                         value,
                         at or self.clock(),
@@ -224,17 +224,18 @@ class SimulatorState(Dictionaries):
         """Change fields of an order; a changed status is entered at that time. Raises KeyError."""
         with self.lock:
             order = self.orders[order_id]
-            is_status = fields.get("status", order["status"]) != order["status"]
+            changed = []
             for name, value in fields.items():
                 old = order.get(name)
                 if old == value:
                     continue
                 order[name] = value
+                changed.append(snake(name))
                 if name == "status":
                     order["statusUpdatedAt"] = self.wall(at)
                 if name == "customer_id":
                     self._own(order, old)
-                field = "customer" if name == "customer_id" else _snake(name)
+                field = "customer" if name == "customer_id" else snake(name)
                 self.order_history.add(
                     stub("order", order),
                     field,
@@ -245,8 +246,8 @@ class SimulatorState(Dictionaries):
                     is_own=is_own,
                 )
             refresh(order, self.payment_statuses)
-            if is_status:
-                self.triggers.fire("order", order, ("status",))
+            if changed:
+                self.triggers.fire("order", order, changed)
             return order
 
     def change_status(self, order_id: int, status: str, *, at: datetime | None = None, by: str = "user") -> JSON:
@@ -282,6 +283,7 @@ class SimulatorState(Dictionaries):
                     )
             order["items"] = lines
             refresh(order, self.payment_statuses)
+            self.triggers.fire("order", order, ("items",))
             return order
 
     def delete_order(self, order_id: int, *, at: datetime | None = None, combined_to: int | None = None) -> None:
@@ -335,6 +337,7 @@ class SimulatorState(Dictionaries):
             payment = self._put_payment(order, {"amount": amount, "status": status, **fields}, self.wall(at))
             refresh(order, self.payment_statuses)
             self._log_child(order, "payments", None, {"id": payment["id"]}, at, by, is_own, payment=payment)
+            self.triggers.fire("order", order, ("payments",))
             return payment
 
     def change_payment(
@@ -350,10 +353,11 @@ class SimulatorState(Dictionaries):
                 old = payment.get(name)
                 if old != value:
                     payment[name] = value
-                    field = f"payments.{_snake(name)}"
+                    field = f"payments.{snake(name)}"
                     was, now = as_value(field, old), as_value(field, value)
                     self._log_child(order, field, was, now, at, by, is_own, payment=payment)
             refresh(order, self.payment_statuses)
+            self.triggers.fire("order", order, ("payments",))
             return payment
 
     def delete_payment(
@@ -365,6 +369,7 @@ class SimulatorState(Dictionaries):
             payment = order["payments"].pop(payment_id)
             refresh(order, self.payment_statuses)
             self._log_child(order, "payments", {"id": payment_id}, None, at, by, is_own, payment=payment)
+            self.triggers.fire("order", order, ("payments",))
 
     def order_of_payment(self, payment_id: int) -> JSON:
         """Raises KeyError."""
@@ -391,8 +396,3 @@ class SimulatorState(Dictionaries):
         self.order_history.add(
             stub("order", order), field, old, new, at or self.clock(), source=by, is_own=is_own, **rows
         )
-
-
-def _snake(name: str) -> str:
-    """`managerComment` is `manager_comment` in a history."""
-    return "".join(f"_{character.lower()}" if character.isupper() else character for character in name)

@@ -30,12 +30,20 @@ _CUSTOMER: dict[str, Callable[[JSON], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What happens on a change: `entity` is order or customer; of orders only changes of status and deletions."""
+    """What happens on a change: `entity` is order or customer."""
 
     url: str = field(repr=False)
     parameters: Mapping[str, str]
     entity: str = "order"
     method: str = "POST"
+    is_conditional: bool = True
+    """Of orders only changes of status and deletions, as the condition says that users are told to type."""
+
+    def is_meant(self, entity: str, changed: Collection[str]) -> bool:
+        """`changed` empty: deleted."""
+        return self.entity == entity and (
+            entity != "order" or not self.is_conditional or not changed or "status" in changed
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -60,10 +68,10 @@ class Triggers:
         self._waiting: list[Delivery] = []
 
     def fire(self, entity: str, row: JSON, changed: Collection[str] = ()) -> None:
-        """`changed`: the fields that `changeSet.hasChangedField` knows."""
+        """`changed`: the fields that `changeSet.hasChangedField` knows; none: it was deleted."""
         known = _ORDER if entity == "order" else _CUSTOMER
         for trigger in self.triggers:
-            if trigger.entity == entity:
+            if trigger.is_meant(entity, changed):
                 values = {name: _render(text, known, row, changed) for name, text in trigger.parameters.items()}
                 delivery = Delivery(trigger, values)
                 self.deliveries.append(delivery)

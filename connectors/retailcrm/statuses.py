@@ -40,6 +40,7 @@ VOCABULARY = Vocabulary(
         "cancel-other": "CANCELLED",
     },
     status_groups=DEFAULT_STATUS_MAP,
+    names_groups=True,
     payment_statuses={
         "invoice": "pending",
         "wait-approved": "pending",

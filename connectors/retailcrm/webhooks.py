@@ -132,6 +132,8 @@ def instructions(options: Mapping[str, Any], url: str) -> str:
         "RetailCRM has no API for webhooks of orders. In its settings add a trigger on 'order change' with the "
         "condition changeSet.hasChangedField(\"status\") or changeSet.isDelete(), the action 'HTTP request', method "
         f"POST, the URL {url}, and the parameters {typed}. "
+        "To have other changes of orders at once as well, leave the condition out, and for changes of customers add a "
+        "trigger on 'customer change' with the parameter customer_id = {{ customer.getId() }}. "
         "SECRET is the project's webhook.secret; RetailCRM signs nothing, so the token is all that proves the sender"
     )
 

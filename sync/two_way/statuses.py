@@ -36,16 +36,19 @@ class StatusWords:
             return None
         known = self._statuses.get(status_id, KnownStatus(status_id))
         keys = _keys(known)
-        for words in (self._own, self._usual.statuses):
+        group = known.group_id or group_id
+        own_groups = self._own if self._usual.names_groups else {}
+        for words, groups in ((self._own, own_groups), (self._usual.statuses, {}), ({}, self._usual.status_groups)):
             for key in keys:
                 if key in words:
                     return words[key]
-        group = known.group_id or group_id
-        return None if group is None else self._usual.status_groups.get(group)
+            if group is not None and group in groups:
+                return groups[group]
+        return None
 
     def to_crm(self, word: str, current: str | None = None) -> str | None:
         """The CRM's status for a word of vms: the current one if it means that already, else the first of the settings
-        that does, else the CRM's first active one. None: this CRM has none."""
+        that does, else the one that usually does, else the CRM's first active one. None: this CRM has none."""
         if current is not None and self.to_vms(current) == word:
             return current
         # What is sent has to be read as the same word when it comes back.
@@ -53,6 +56,10 @@ class StatusWords:
         fitting.sort(key=lambda status: not status.is_active)
         for key, meaning in self._own.items():
             named = [status for status in fitting if meaning == word and key in _keys(status)]
+            if named:
+                return named[0].status_id
+        for key, meaning in self._usual.statuses.items():
+            named = [status for status in fitting if meaning == word and status.is_active and key in _keys(status)]
             if named:
                 return named[0].status_id
         return fitting[0].status_id if fitting else None

@@ -443,6 +443,21 @@ def test_what_a_trigger_sends_is_understood(method: str) -> None:
         assert reread == Reread("orders", str(order["id"]), reread.fingerprint)
 
 
+def test_a_trigger_without_a_condition_tells_of_every_change_and_only_of_a_status_with_a_fingerprint() -> None:
+    state = SimulatorState(clock=Clock())
+    always = Trigger("http://127.0.0.1:1/never", DEFAULT_TEMPLATE, is_conditional=False)
+    state.triggers.triggers += [always, Trigger("http://127.0.0.1:1/never", DEFAULT_TEMPLATE)]
+    order = state.add_order()
+    state.update_order(order["id"], managerComment="x")
+    payment = state.add_payment(order["id"], 5, status="not-paid")
+    state.change_payment(payment["id"], status="paid")
+    state.change_status(order["id"], "complete")
+    state.delete_order(order["id"])
+    told = [(delivery.trigger is always, delivery.values["status_changed"]) for delivery in state.triggers.deliveries]
+    both, one, gone = [(True, "1"), (False, "1")], [(True, "")], [(True, ""), (False, "")]
+    assert told == [*both, *one * 3, *both, *gone]
+
+
 # ---------------------------------------------------------------------------------------------------------- catalogue
 
 

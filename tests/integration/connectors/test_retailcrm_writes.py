@@ -480,5 +480,7 @@ async def test_a_refusal_is_of_the_change_that_it_concerns(crm: PushedRetailCrm)
     first, second = await push_all(crm, [bad, good])
     assert isinstance(first, PermanentError)
     assert "no-such-status" in first.message
+    assert '"managerComment":"Позвонить"' in (first.request or "")  # for people, not as the form has it
+    assert "Order is not loaded" in (first.answer or "")
     assert not isinstance(second, Exception)
     assert isinstance(await push(crm, bad), PermanentError)

@@ -432,7 +432,7 @@ OFFER = {
 
 def test_an_offer_has_its_product_and_the_price_that_the_settings_name() -> None:
     batch = mapped("offers", OFFER)
-    assert batch.products == [Product("3", "Чашка", sku="cup")]
+    assert batch.products == [Product("3", "Чашка", sku="cup", currency="RUB")]
     assert batch.offers == [
         Offer(
             "9",

@@ -55,6 +55,29 @@ def test_what_is_sent_is_the_status_there_is_then_the_first_of_the_settings_then
     assert usual.to_crm("DELIVERED") == "12"  # 8 is not active any more
 
 
+def test_where_groups_have_codes_of_their_own_the_settings_may_name_them() -> None:
+    statuses = (KnownStatus("packed", group_id="assembling"), KnownStatus("posted", group_id="delivery"))
+    words = StatusWords(
+        statuses,
+        {"delivery": "DELIVERED"},
+        Vocabulary({"posted": "SHIPPED"}, {"assembling": "PROCESSING", "delivery": "SHIPPED"}, names_groups=True),
+    )
+    assert words.to_vms("posted") == "DELIVERED"  # the settings' group goes before the usual meaning of the status
+    assert words.to_vms("packed") == "PROCESSING"
+    assert words.to_vms("new-one", "delivery") == "DELIVERED"
+    assert words.to_crm("DELIVERED") == "posted"
+
+
+def test_of_a_group_the_status_that_usually_means_the_word_is_sent() -> None:
+    statuses = (KnownStatus("no-call", group_id="cancel"), KnownStatus("cancel-other", group_id="cancel"))
+    usual = Vocabulary({"cancel-other": "CANCELLED"}, {"cancel": "CANCELLED"})
+    assert StatusWords(statuses, {}, usual).to_crm("CANCELLED") == "cancel-other"
+    assert StatusWords(statuses, {}, usual).to_crm("CANCELLED", current="no-call") == "no-call"
+    assert StatusWords(statuses, {"no-call": "CANCELLED"}, usual).to_crm("CANCELLED") == "no-call"
+    gone = (statuses[0], replace(statuses[1], is_active=False))
+    assert StatusWords(gone, {}, usual).to_crm("CANCELLED") == "no-call"
+
+
 def test_a_status_that_the_settings_give_two_meanings_is_sent_for_the_one_it_is_read_as() -> None:
     words = StatusWords(STATUSES, {"new": "PENDING", "1": "CONFIRMED"}, None)
     assert words.to_vms("1") == "CONFIRMED"
