@@ -33,7 +33,8 @@ ROTATE_SECONDS = 600.0
 GRACE_SECONDS = 60.0
 MOST_FAILURES = 5
 LOCK_SECONDS = 900.0
-MOST_FAILURES_OF_ADDRESS = 50
+MOST_FAILURES_OF_ADDRESS = 100
+"""An office or a proxy may be one address."""
 ADDRESS_SECONDS = 300.0
 
 log = structlog.get_logger()

@@ -80,8 +80,8 @@ async def set_password(connection: Connection, user_id: int, password_hash: str)
     await connection.execute(
         """
         update config.users
-        set password_hash = %s, token_version = token_version + 1, failed_logins = 0, locked_until = null,
-            updated_at = clock_timestamp()
+        set password_hash = %s, token_version = token_version + 1, failed_logins = 0, failing_since = null,
+            locked_until = null, updated_at = clock_timestamp()
         where user_id = %s
         """,
         [password_hash, user_id],
@@ -120,19 +120,32 @@ async def begin_attempt(
     connection: Connection, login: str, *, most_failures: int, lock_seconds: float
 ) -> Attempt | Locked | None:
     """Count an attempt as failed before its password is looked at, so that many at once are no way around the lockout.
+    So many failures within `lock_seconds` lock the login for as long.
 
     None: there is no such user.
     """
     cursor = await connection.execute(
         """
-        update config.users
-        set failed_logins = case when locked_until is null then failed_logins + 1 else 1 end,
+        update config.users as u
+        set failed_logins = counted.failures,
+            failing_since = case when counted.failures = 1 then clock_timestamp() else u.failing_since end,
             locked_until = case
-                when locked_until is null and failed_logins + 1 >= %(most)s
-                then clock_timestamp() + %(seconds)s * interval '1 second'
+                when counted.failures >= %(most)s then clock_timestamp() + %(seconds)s * interval '1 second'
             end
-        where login = %(login)s and (locked_until is null or locked_until <= clock_timestamp())
-        returning user_id, is_enabled, token_version, password_hash
+        from (
+            select user_id,
+                case
+                    when locked_until is null
+                        and failing_since > clock_timestamp() - %(seconds)s * interval '1 second'
+                    then failed_logins + 1
+                    else 1
+                end as failures
+            from config.users
+            where login = %(login)s and (locked_until is null or locked_until <= clock_timestamp())
+            for update
+        ) as counted
+        where u.user_id = counted.user_id
+        returning u.user_id, u.is_enabled, u.token_version, u.password_hash
         """,
         {"login": login, "most": most_failures, "seconds": lock_seconds},
     )
@@ -147,7 +160,8 @@ async def begin_attempt(
 async def note_success(connection: Connection, user_id: int) -> None:
     await connection.execute(
         """
-        update config.users set failed_logins = 0, locked_until = null, last_login_at = clock_timestamp()
+        update config.users
+        set failed_logins = 0, failing_since = null, locked_until = null, last_login_at = clock_timestamp()
         where user_id = %s
         """,
         [user_id],

@@ -15,7 +15,8 @@ create table config.users (
     role text not null check (role in ('admin', 'viewer')),
     project_ids text[],                            -- null: all projects, those to come too
     is_enabled boolean not null default true,
-    failed_logins integer not null default 0,      -- since the last success, or since the last lockout
+    failed_logins integer not null default 0,      -- since failing_since
+    failing_since timestamptz,                     -- the first failure that counts: older ones are forgotten
     locked_until timestamptz,                      -- until then no password is looked at
     token_version integer not null default 1,      -- one more ends all sessions
     last_login_at timestamptz,

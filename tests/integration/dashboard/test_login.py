@@ -102,6 +102,16 @@ def test_five_failures_lock_a_login_even_for_the_right_password(dash: Dashboard)
     ]
 
 
+def test_failures_of_long_ago_do_not_count(dash: Dashboard) -> None:
+    login = dash.user()
+    for _ in range(2):
+        assert [dash.log_in(login, "wrong password").status_code for _ in range(4)] == [401] * 4
+        dash.execute(
+            "update config.users set failing_since = failing_since - interval '16 minutes' where login = %s", login
+        )
+    assert dash.log_in(login).status_code == 200
+
+
 def test_an_unknown_login_is_locked_just_as_a_known_one(dash: Dashboard) -> None:
     answers = [code(dash.log_in("somebody-else", "wrong password")) for _ in range(6)]
     assert answers == [(401, "wrong_login")] * 5 + [(429, "locked")]
