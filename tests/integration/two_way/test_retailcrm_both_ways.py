@@ -140,9 +140,7 @@ async def test_an_order_that_is_born_at_retailcrm_comes_and_is_edited_by_its_id(
     )  # fmt: skip
     await hear(world)
     rows = await snapshot(world)
-    [order], [line], [payment], [shipment] = (
-        rows[name] for name in ("orders", "order_items", "payments", "shipments")
-    )
+    [order], [line], [payment], [shipment] = (rows[name] for name in ("orders", "order_items", "payments", "shipments"))
     assert (order["number"], order["status"], order["payment_status"]) == ("RETAILCRM-1", "PROCESSING", "part_paid")
     # 3 x 120.50 - 3 x 2 - 10 + 40
     assert (order["total"], order["discount"], line["discount"]) == (Decimal("385.50"), 10, 6)
