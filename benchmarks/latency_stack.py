@@ -14,7 +14,6 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.pull_simulator import fill
 from connectors.keycrm.simulator import SimulatorState, create_app
 from connectors.keycrm.simulator_values import utc_now
 from database import migrate
@@ -57,8 +56,11 @@ class Running:
 @contextmanager
 def running(folder: Path, orders: int) -> Iterator[Running]:
     """All of it, with an account of so many orders that are in vms already."""
-    state = fill(orders, KEY)
-    state.clock = utc_now
+    state = SimulatorState(api_key=KEY, clock=utc_now, rate_limit=0)
+    for number in range(orders):
+        buyer = state.add_buyer(f"Покупець {number}", phones=[f"+38050{number:07}"])
+        lines = [{"name": "Чашка", "price": 200.5, "quantity": 2}]  # one-offs: there is no article to know
+        state.add_order(buyer=buyer, status_id=1, products=lines, announce=False)
     with ExitStack() as stack:
         home = folder / "home"
         home.mkdir(mode=0o755)
