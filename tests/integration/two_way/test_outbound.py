@@ -221,7 +221,7 @@ async def test_a_dry_run_tells_what_it_would_send_without_names_and_sends_nothin
     logged = await shop.rows("select message, details from sync.integration_logs order by log_id")
     assert [row["message"] for row in logged] == [
         "Dry run: would create customer 5 at the CRM (full_name, note, phone).",
-        "Dry run: would create order 17 at the CRM (customer, discount, shipping_price, status).",
+        "Dry run: would create order 17 at the CRM (customer, discount, items, shipping_price, status).",
     ]
     text = str([row["details"] for row in logged])
     assert "Petrenko" not in text
