@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
-ANNA = {"name": "Анна", "phones": ["+380501112233"], "email": "anna@example.com"}
+ANNA: dict[str, Any] = {"name": "Анна", "phones": ["+380501112233"], "email": "anna@example.com"}
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +139,7 @@ async def test_an_order_that_only_a_webhook_has_told_of_waits_for_the_whole_reco
 @pytest.mark.parametrize("gone", ["deleted", "cancelled"])
 async def test_an_order_cancelled_or_deleted_at_the_crm_is_cancelled(world: World, gone: str) -> None:
     await a_full_order(world)
-    change = {"deleted": True} if gone == "deleted" else {"status": "off"}
+    change: dict[str, Any] = {"deleted": True} if gone == "deleted" else {"status": "off"}
     await hook(world, shop_order("17", 6, **{"status": "packed", **change}))
     await apply(world)
     assert (await one(world, "select status from vms.orders"))["status"] == "CANCELLED"
