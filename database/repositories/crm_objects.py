@@ -110,9 +110,8 @@ async def orders(connection: Connection, project_id: str, ids: Sequence[str]) ->
         select o.order_id, o.source_uuid, o.status_id, o.status_group_id, e.status_changed_at, o.customer_id,
             o.total_discount, o.shipping_price, o.grand_total, o.currency, o.payment_status, o.manager_comment,
             o.delivery_service_id, o.tracking_code, o.shipping_region, o.shipping_city, o.shipping_address,
-            o.recipient_name, o.recipient_phone_e164, o.is_deleted, o.has_items, o.ordered_at, o.order_created_at,
-            o.source_updated_at,
-            o.items_updated_at, o.updated_at as known_at
+            o.recipient_name, o.recipient_phone_e164, o.is_deleted, o.has_items, o.ordered_at,
+            o.order_created_at, o.source_updated_at, o.items_updated_at, o.updated_at as known_at
         from core.orders as o
         left join lateral (
             select s.status_changed_at

@@ -9,6 +9,7 @@ cannot know now is left out of `CrmObject.fields`, so that it is no change. That
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -236,7 +237,7 @@ def _address(row: OrderRow) -> str | None:
     """One text; a region or city that the address names already is not put before it."""
     found = text(row.shipping_address) or ""
     for part in (text(row.shipping_city), text(row.shipping_region)):
-        if part is not None and part.casefold() not in found.casefold():
+        if part is not None and not re.search(rf"(?<!\w){re.escape(part)}(?!\w)", found, re.IGNORECASE):
             found = f"{part}, {found}" if found else part
     return found or None
 

@@ -14,7 +14,10 @@ SHOP = "/webhooks/vms/print-shop"
 
 
 def send(ingest: Ingest, entity: str, op: str, **data: Any) -> httpx.Response:
-    return ingest.client.post(SHOP, headers=HEADERS, json={"entity": entity, "op": op, "data": data})
+    response: httpx.Response = ingest.client.post(
+        SHOP, headers=HEADERS, json={"entity": entity, "op": op, "data": data}
+    )
+    return response
 
 
 def accepted(ingest: Ingest, entity: str, op: str, **data: Any) -> int:

@@ -123,7 +123,7 @@ async def test_the_phone_goes_before_the_e_mail_and_a_linked_customer_is_taken_o
     by_phone = await made_in_vms(world, "customers", full_name="P", phone="+380671234567")
     taken = await made_in_vms(world, "customers", full_name="T", phone="+380671234567")
     await link(world, "customer", taken, "99")
-    both = {"phones": ["+380671234567"], "email": "x@example.com"}
+    both: dict[str, Any] = {"phones": ["+380671234567"], "email": "x@example.com"}
     await land(world, "customers", shop_customer("7", **both), shop_customer("8", **both), shop_customer("9", **both))
     await apply(world)
     found = await linked(world)
