@@ -8,6 +8,7 @@ RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
 COPY cli.py workspace.yaml ./
 COPY commands commands
 COPY connectors connectors
+COPY dashboard dashboard
 COPY database database
 COPY dbt_project dbt_project
 COPY docker docker
@@ -15,6 +16,7 @@ COPY demo demo
 COPY ingest_api ingest_api
 COPY orchestration orchestration
 COPY sync sync
+COPY web web
 RUN pip install --no-cache-dir --no-deps --no-build-isolation --editable . \
     && mkdir /state && chown crm-elt:crm-elt /state
 

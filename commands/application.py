@@ -6,6 +6,7 @@ import typer
 
 from commands import (
     build,
+    conflicts,
     custom,
     dagster,
     database,
@@ -21,6 +22,8 @@ from commands import (
     settings,
     subscriptions,
     sync,
+    two_way,
+    users,
     webhooks,
 )
 
@@ -38,13 +41,16 @@ settings.add_to(application)
 export_log.add_to(application)
 application.add_typer(projects.commands, name="project")
 sync.add_to(application)
+two_way.add_to(application)
 import_csv.add_to(application)
 build.add_to(application)
 application.add_typer(dead_letters.commands, name="dead-letters")
+application.add_typer(conflicts.commands, name="conflicts")
 application.add_typer(subscriptions.commands, name="subscription")
 application.add_typer(webhooks.commands, name="webhooks")
 application.add_typer(custom.commands, name="custom")
 oauth.add_to(application)
+application.add_typer(users.commands, name="user")
 application.add_typer(keys.commands, name="keys")
 database.add_to(application)
 application.add_typer(dagster.commands, name="dagster")

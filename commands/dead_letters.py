@@ -13,7 +13,7 @@ from database.connection import Pool
 from sync import dead_letters
 
 commands = typer.Typer(
-    help="Records that could not be applied; nothing is dropped.", no_args_is_help=True, suggest_commands=False
+    help="Records that could not be applied or sent; nothing is dropped.", no_args_is_help=True, suggest_commands=False
 )
 
 ProjectOption = Annotated[str | None, typer.Option(help="One project only.")]
@@ -56,6 +56,7 @@ def list_(
         "source",
         "stream",
         "crm_id",
+        "raw_id",
         "error_word",
         "reason",
         "attempts",
@@ -65,8 +66,30 @@ def list_(
 
 
 @commands.command()
+def show(
+    number: Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="Id from `dead-letters list`.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """One dead letter with all there is of it: what was sent and what was answered, too."""
+
+    async def work(stack: Stack) -> dict[str, Any] | None:
+        async with stack.pool() as pool:
+            return await dead_letters.get_letter(pool, number)
+
+    letter = run(work)
+    if letter is None:
+        raise CommandError(f"There is no dead letter {number}: see `crm-elt dead-letters list`.", 2)
+    if as_json:
+        print_json(letter)
+        return
+    for name, value in letter.items():
+        if value is not None:
+            console.print(f"{name}: {value}", markup=False, highlight=False)
+
+
+@commands.command()
 def retry(ids: Ids = None, project: ProjectOption = None, every: AllFlag = False) -> None:
-    """Try again to apply dead letters; those that succeed are closed."""
+    """Try again to apply dead letters, or to send them; those that succeed are closed."""
     _require_choice(ids, every)
 
     async def work(stack: Stack) -> dead_letters.RetryResult:

@@ -88,7 +88,7 @@ def demo(
 def demo_environment(environment: Environment) -> Environment:
     """The environment with a home of its own, and other ports for those that are taken and nobody asked for."""
     chosen: dict[str, object] = {"home": environment.home / "demo", "database_url": None}
-    for name in ("ingest_port", "dagster_port", "docs_port"):
+    for name in ("ingest_port", "dashboard_port", "dagster_port", "docs_port"):
         port = getattr(environment, name)
         if not is_free(port):
             if f"CRM_ELT_{name.upper()}" in os.environ:

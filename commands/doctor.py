@@ -100,7 +100,10 @@ def _disk(environment: Environment) -> Check:
 
 
 def _ports(environment: Environment) -> Check:
-    ports = {"ingest": environment.ingest_port, "Dagster": environment.dagster_port, "docs": environment.docs_port}
+    ports = {
+        "ingest": environment.ingest_port, "dashboard": environment.dashboard_port,
+        "Dagster": environment.dagster_port, "docs": environment.docs_port,
+    }  # fmt: skip
     taken = [f"{name} {port}" for name, port in ports.items() if not is_free(port)]
     if taken:
         return Check("ports", "ok", f"in use: {', '.join(taken)} (the stack runs, or another program holds them)")

@@ -16,6 +16,7 @@ from commands.output import console, print_rows
 from commands.stack import Stack, open_stack
 from commands.supervisor import Service, Supervisor, require_free_ports, until_signal
 from database.environment import Environment
+from database.repositories import users
 from database.server import embedded_server
 from sync import build as builds
 from sync import relay as relays
@@ -65,6 +66,7 @@ def service_ports(environment: Environment) -> dict[str, int]:
     """Ports that the services listen on, by the variable that sets them."""
     return {
         "CRM_ELT_INGEST_PORT": environment.ingest_port,
+        "CRM_ELT_DASHBOARD_PORT": environment.dashboard_port,
         "CRM_ELT_DAGSTER_PORT": environment.dagster_port,
         "CRM_ELT_DOCS_PORT": environment.docs_port,
     }
@@ -76,6 +78,15 @@ def ingest_service(stack: Stack) -> Service:
     command = _python("-m", "uvicorn", "ingest_api.main:app", "--no-access-log")
     command += ["--host", environment.ingest_host, "--port", str(environment.ingest_port)]
     return Service("ingest", command, child_environment(stack), f"{address}/openapi.json", f"{address}/health/ready")
+
+
+def dashboard_service(stack: Stack) -> Service:
+    environment = stack.environment
+    address = f"http://{environment.dashboard_host}:{environment.dashboard_port}"
+    command = _python("-m", "uvicorn", "dashboard.main:app", "--no-access-log", "--timeout-graceful-shutdown", "10")
+    command += ["--host", environment.dashboard_host, "--port", str(environment.dashboard_port)]
+    port = {"CRM_ELT_DASHBOARD_PORT": str(environment.dashboard_port)}  # its cookies are named after it
+    return Service("dashboard", command, {**child_environment(stack), **port}, address, f"{address}/health/ready")
 
 
 def relay_service(stack: Stack) -> Service:
@@ -104,7 +115,8 @@ def dagster_services(stack: Stack) -> list[Service]:
 
 def start_services(supervisor: Supervisor, stack: Stack, *, already: frozenset[str] = frozenset()) -> None:
     """Start all services of the stack but those named in `already`."""
-    for service in (ingest_service(stack), relay_service(stack), docs_service(stack), *dagster_services(stack)):
+    own = (ingest_service(stack), relay_service(stack), dashboard_service(stack), docs_service(stack))
+    for service in (*own, *dagster_services(stack)):
         if service.name not in already:
             console.print(f"Starting {service.name} ...")
             supervisor.start(service)
@@ -114,6 +126,7 @@ def serve(supervisor: Supervisor, stack: Stack, stop: threading.Event) -> None:
     """Say where everything is, and keep it running until `stop`."""
     environment = stack.environment
     rows = [
+        {"what": "Dashboard", "where": f"http://{environment.dashboard_host}:{environment.dashboard_port}"},
         {"what": "Ingest API", "where": f"http://{environment.ingest_host}:{environment.ingest_port}/openapi.json"},
         {"what": "Dagster", "where": f"http://{environment.dagster_host}:{environment.dagster_port}"},
         {"what": "dbt docs", "where": f"http://127.0.0.1:{environment.docs_port}"},
@@ -121,8 +134,17 @@ def serve(supervisor: Supervisor, stack: Stack, stop: threading.Event) -> None:
         {"what": "Logs", "where": str(environment.home / "logs")},
     ]
     print_rows("Running", rows)
+    if not asyncio.run(_has_users(stack)):
+        console.print(
+            f"Nobody can log in to the dashboard yet: {_command_line(environment)} user add LOGIN --role admin"
+        )
     console.print("Ctrl-C stops all of it.")
     supervisor.watch(stop)
+
+
+async def _has_users(stack: Stack) -> bool:
+    async with stack.pool(max_size=1) as pool, pool.connection() as connection:
+        return bool(await users.list_all(connection))
 
 
 def _command_line(environment: Environment) -> str:

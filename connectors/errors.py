@@ -19,6 +19,10 @@ class ConnectorError(Exception):
         """HTTP status of the CRM's answer, if there was one."""
         self.retry_after = retry_after
         """Seconds that the CRM asked to wait, if it did."""
+        self.request: str | None = None
+        """What was asked, as `PUT /order/5 {...}`, without secrets; set where the CRM answered."""
+        self.answer: str | None = None
+        """What the CRM answered: the body, cut short, without secrets."""
 
 
 class RetryError(ConnectorError):

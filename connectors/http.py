@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import anyio
 import httpx
@@ -56,7 +56,9 @@ MAX_WAIT = 120.0
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """Largest body that is read, unpacked."""
 _MESSAGE_LENGTH = 200
+_EXCHANGE_BYTES = 20_000
 _BOM = b"\xef\xbb\xbf"
+_FORM = "application/x-www-form-urlencoded"
 
 _log = structlog.get_logger(__name__)
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -310,7 +312,7 @@ class HttpSession:
         if json is not None:
             content, sent["Content-Type"] = encode_json(json), "application/json"
         elif form is not None:
-            content, sent["Content-Type"] = _urlencode(form).encode(), "application/x-www-form-urlencoded"
+            content, sent["Content-Type"] = _urlencode(form).encode(), _FORM
         name = f"{method} {path.partition('?')[0]}"
         asked = _Request(client, method, url, name, named_by or "base_url", content, sent)
         for attempt in range(self._retries + 1):
@@ -363,9 +365,10 @@ class HttpSession:
         date = _read_date(response.headers.get("date"))
         self.last_response_date = date or self.last_response_date
         if not (200 <= status < 300 or status in accept):
-            raise self._inspected(name, inspect, status, response.headers, _json_or_none(body)) or self._refusal(
+            refused = self._inspected(name, inspect, status, response.headers, _json_or_none(body)) or self._refusal(
                 asked, status, response.headers, body
             )
+            raise self._with_exchange(refused, asked, body)
         if not body and status != 200:
             return Answer(status, _plain_headers(response.headers), cast(T, None), date)
         try:
@@ -376,8 +379,8 @@ class HttpSession:
                 self.scrub(f"{name}: the answer is not the JSON it should be ({len(body)} bytes){said}"),
                 status=status,
             ) from None
-        if (refused := self._inspected(name, inspect, status, response.headers, value)) is not None:
-            raise refused
+        if (meant := self._inspected(name, inspect, status, response.headers, value)) is not None:
+            raise self._with_exchange(meant, asked, body)
         return Answer(status, _plain_headers(response.headers), value, date)
 
     async def _read(self, name: str, response: httpx.Response) -> bytes:
@@ -415,6 +418,16 @@ class HttpSession:
         if status in (408, 425, 429) or status >= 500:
             return RetryError(text, status=status, retry_after=read_retry_after(headers))
         return PermanentError(text, status=status)
+
+    def _with_exchange(self, error: ConnectorError, asked: _Request, body: bytes) -> ConnectorError:
+        """What was asked and answered, for the dead letter of a write."""
+        if not self._is_confidential and asked.method != "GET":
+            sent = (asked.content or b"").decode(errors="replace")
+            if asked.headers.get("Content-Type") == _FORM:
+                sent = unquote(sent)
+            error.request = self.scrub(f"{asked.name} {sent[:_EXCHANGE_BYTES]}".strip())
+            error.answer = self.scrub(body[:_EXCHANGE_BYTES].decode(errors="replace"))
+        return error
 
     def _client_of(self, url: str, setting: str) -> httpx.AsyncClient:
         """For an address that the settings name. Raises ConfigError if it is none."""

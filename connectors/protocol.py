@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+from connectors.errors import ConnectorError
 from connectors.http import HttpSession
-from connectors.records import Batch, Place, Reread
+from connectors.records import Batch, Place
 from connectors.tokens import MemoryTokens, Tokens, TokenStore
 
 Cursor = Mapping[str, Any]
@@ -130,6 +131,8 @@ class MappingContext:
     """ISO 3166 alpha-2, for phones without a country code."""
     currency: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    status_map: Mapping[str, str] = field(default_factory=dict)
+    """What the project says of the CRM's statuses, in the words of the warehouse system."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """What the CRM has told of its places, by id."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -219,34 +222,74 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What a CRM's words usually mean in the warehouse system; a project's settings go before it."""
+
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    """Status id, alias or name -> PENDING, CONFIRMED, PROCESSING, SHIPPED, DELIVERED, CANCELLED or REFUNDED."""
+    status_groups: Mapping[str, str] = field(default_factory=dict)
+    """The same by group, for statuses that are not named."""
+    names_groups: bool = False
+    """Whether a project's `status_map` may name groups too: where a group has a code that cannot be taken for that of a
+    status of another group."""
+    payment_statuses: Mapping[str, str] = field(default_factory=dict)
+    """A payment's status -> pending, paid, cancelled or refunded."""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """A change in the warehouse system that the CRM is to learn."""
+    """An object of the warehouse system, and what of it the CRM is to have."""
 
     entity: str
     """order, customer, article or payment"""
-    operation: Literal["create", "update", "delete"]
-    crm_id: str | None
-    """None: the CRM does not have it yet."""
-    data: Mapping[str, Any]
-    """The columns of schema vms to write, times aware, money Decimal; the order's own lines as `items`."""
-    idempotency_key: str
+    vms_id: int
+    key: str
     """The same for each attempt: where the CRM takes an id of ours (source_uuid, externalId), it is this."""
+    crm_id: str | None
+    """None: the CRM does not have it yet, as far as is known."""
+    data: Mapping[str, Any]
+    """The object as it is now: money and quantities Decimal, times aware.
+
+    order: number, status (the CRM's id of it, None: leave it), currency, total, discount, shipping_price, comment,
+    ordered_at, items [{sku, name, quantity, price, discount, crm_id of the article or None}], customer {crm_id, key,
+    full_name, phone, email} or None, carrier, tracking_number, recipient, phone, address.
+    customer: full_name, phone, email, segment, note.
+    article: sku, name, description, price, purchased_price, currency, stock, barcode, is_active.
+    payment: order {crm_id, key}, amount, currency, method, status (pending, paid, cancelled, refunded), paid_at.
+    """
+    fields: frozenset[str]
+    """Names in `data` that the CRM is to get; the rest is what it has."""
+    known: Mapping[str, Any] = field(default_factory=dict)
+    """What the CRM was last known to have, by the same names, as JSON; may be empty or old."""
     may_have_been_sent: bool = False
-    """An earlier attempt was not answered: look the object up by the key before creating it."""
+    """An earlier attempt was not answered: look the object up before writing, and write only what it lacks."""
+
+    @property
+    def is_new(self) -> bool:
+        return self.crm_id is None
 
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    crm_id: str
-    """Of the object that was created or changed."""
-    written: Mapping[str, Any] = field(default_factory=dict)
-    """Each property that the CRM now has, by the CRM's name: what echoes of it are known by."""
-    was_there: bool = False
-    """The object of that idempotency key existed already; it was brought up to date instead."""
+    crm_id: str | None
+    """Of the object that was created or changed. None: this CRM cannot have it, and `ignored` says why."""
     ignored: Mapping[str, str] = field(default_factory=dict)
-    """Columns that this CRM cannot take, and why, one sentence each."""
-    reread: Reread | None = None
-    """What to read again, where the answer does not tell all."""
+    """Fields that this CRM cannot take, and why and what to do instead, one sentence each. They are not tried again
+    until they change."""
+    was_there: bool = False
+    """The object existed already: it was found by its key, or by what it is known by, and brought up to date."""
+    customer_id: str | None = None
+    """Of an order: the CRM's id of its customer, where the answer tells."""
+    fingerprint: bytes | None = None
+    """Of the object as the CRM has it now, where the answer tells enough: a `Reread` with the same one is an echo."""
+    echoes: Sequence[tuple[str, str, bytes]] = ()
+    """(entity, CRM id, fingerprint) of what else the CRM will tell of because of this push: the order of a payment, an
+    order between its creation and its status. To be kept in the write ledger beside `fingerprint`."""
+    as_crm: Mapping[str, Any] = field(default_factory=dict)
+    """Field -> what the CRM has of it now, where it cannot be exactly what was sent: a time in whole seconds, its own
+    nearest word. Typed as in `Change.data`; what the CRM tells later is compared with this, not with what was sent."""
+    requests: int = 1
+    """Writes that it took; 0: the CRM had it all."""
 
 
 OVERLAP = timedelta(minutes=5)
@@ -333,10 +376,19 @@ class OAuthConnector(Connector, Protocol):
 class PushingConnector(Connector, Protocol):
     """A connector that also writes."""
 
-    async def push(self, http: HttpSession, account: Account, change: Change) -> PushResult:
-        """Apply one change. Applying it again, with the same idempotency key, changes nothing more.
+    vocabulary: Vocabulary
 
-        Raises RetryError only where trying again is safe, or is made safe by `Change.may_have_been_sent`;
-        PermanentError where the CRM refuses this change for good.
+    def most_pushed(self, entity: str, account: Account) -> int:
+        """How many changes of such objects one `push` may take; 0: this CRM takes none of them."""
+        ...
+
+    async def push(
+        self, http: HttpSession, account: Account, changes: Sequence[Change]
+    ) -> Sequence[PushResult | ConnectorError]:
+        """Bring changes of one kind of object to the CRM: for each, in order, its result or its own error.
+
+        Doing it again with the same keys changes nothing more. What is no one's own error is raised: ConfigError, or
+        RetryError where trying all again is safe or is made safe by `Change.may_have_been_sent`. An error that is
+        returned says `permanent` where the CRM refuses this change for good.
         """
         ...

@@ -240,6 +240,8 @@ class Reread(msgspec.Struct, frozen=True, gc=False):
 
     stream: str
     crm_id: str
+    fingerprint: bytes | None = None
+    """Of what the payload tells of the object. If a write of ours left the same one, there is nothing new to read."""
 
 
 class Problem(msgspec.Struct, frozen=True, gc=False):

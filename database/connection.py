@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -54,3 +55,10 @@ async def open_pool(
         yield pool
     finally:
         await pool.close()
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the database is away: a connection that is lost, refused or not to be had in time. A deadlock is none."""
+    if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57"))

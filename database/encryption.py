@@ -25,7 +25,9 @@ from typing import Protocol
 
 import structlog
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 CURRENT_VARIABLE = "CRM_ELT_MASTER_KEY"
 PREVIOUS_VARIABLE = "CRM_ELT_MASTER_KEYS_PREVIOUS"
@@ -174,6 +176,14 @@ class Keyring:
                 "another project or name; apply the credential again."
             ) from error
 
+    def derived(self, purpose: str) -> dict[str, bytes]:
+        """Key id -> 32 bytes for another purpose than credentials, such as signing; the current key's first."""
+        self._follow_file()
+        return {
+            key_id: HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=b"crm-elt " + purpose.encode()).derive(key)
+            for key_id, key in self._keys.items()
+        }
+
     def __repr__(self) -> str:
         return f"Keyring(current={self._current}, previous={list(self._ciphers)[1:]})"
 
@@ -181,6 +191,7 @@ class Keyring:
         raise TypeError("A keyring cannot be pickled: it would write keys to where the pickle goes.")
 
     def _use(self, keys: Sequence[bytes]) -> None:
+        self._keys = {key_id_of(key): key for key in keys}
         self._ciphers = {key_id_of(key): AESGCM(key) for key in keys}
         self._current = key_id_of(keys[0])
 

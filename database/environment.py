@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -33,7 +34,10 @@ class Environment(BaseSettings):
     """Of the embedded server; unset: a free one, kept for later starts."""
     ingest_host: str = "127.0.0.1"
     ingest_port: Port = 8000
+    dashboard_host: str = "127.0.0.1"
     dashboard_port: Port = 8080
+    dashboard_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Comma-separated; other sites whose pages may call the dashboard, as https://vms.example.com."""
     dagster_host: str = "127.0.0.1"
     dagster_port: Port = 3000
     dagster_database_url: str | None = Field(default=None, repr=False)
@@ -58,6 +62,16 @@ class Environment(BaseSettings):
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("expected postgresql://user:password@host:port/database")
         return value or None
+
+    @field_validator("dashboard_origins", mode="before")
+    @classmethod
+    def _are_origins(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        for name in names:
+            parts = urlsplit(name)
+            if parts.scheme not in ("http", "https") or not parts.netloc or name != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError(f"expected origins like https://vms.example.com, got {name}")
+        return names
 
     @field_validator("home")
     @classmethod

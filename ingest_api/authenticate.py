@@ -17,16 +17,15 @@ from ingest_api.requests import BodyReader
 log = structlog.get_logger()
 
 
-async def find_project(projects: ProjectDirectory, crm: str, project_id: str) -> Project:
-    """Raises ProblemError: 404 no such project of that CRM, 503 nothing is known yet."""
+async def find_project(projects: ProjectDirectory, crm: str | None, project_id: str) -> Project:
+    """`crm` None: whatever its CRM. Raises ProblemError: 404 no such project of that CRM, 503 nothing is known yet."""
     try:
         project = projects.peek(project_id) or await projects.find(project_id)
     except SettingsUnknownError as error:
         raise ProblemError(503, "database_away", str(error), retry_after=2) from None
-    if project is None or project.crm != crm:
-        raise ProblemError(
-            404, "unknown_project", f"There is no project of {_shown(crm)} of this name; check the address."
-        )
+    if project is None or crm not in (None, project.crm):
+        of_crm = "" if crm is None else f" of {_shown(crm)}"
+        raise ProblemError(404, "unknown_project", f"There is no project{of_crm} of this name; check the address.")
     return project
 
 

@@ -13,10 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from fastapi import FastAPI
 
 from connectors import registry
 from database import migrate
@@ -27,15 +24,15 @@ from database.repositories import landing
 from database.repositories.landing import WebhookSettings
 from database.server import ensure_url
 from ingest_api import openapi
-from ingest_api.connections import Connections
 from ingest_api.landing import GroupCommit
 from ingest_api.metrics import Metrics
-from ingest_api.problems import ProblemError
+from ingest_api.problems import HANDLERS
 from ingest_api.projects import ProjectDirectory
-from ingest_api.routes import health, oauth, sync, transactions, uploads
+from ingest_api.routes import health, oauth, sync, transactions, two_way, uploads, vms
 from ingest_api.routes.webhooks import WebhookEndpoint, webhook_routes
 from ingest_api.services import Services
 from sync.logging_setup import configure_logging
+from web.connections import Connections
 
 _IMPORTS_AT_ONCE = 2
 
@@ -47,18 +44,15 @@ def create_app(environment: Environment) -> FastAPI:
     endpoints: list[WebhookEndpoint] = []
     app = FastAPI(
         title="crm-elt ingest", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json",
-        exception_handlers={
-            ProblemError: _answer_problem,
-            HTTPException: _answer_http_error,
-            RequestValidationError: _answer_invalid,
-            Exception: _answer_failure,
-        },
+        exception_handlers=dict(HANDLERS),
     )  # fmt: skip
     app.state.environment = environment
     app.state.endpoints = endpoints
-    app.router.routes[:0] = webhook_routes(endpoints)  # first: the hot path
+    # First: the hot path; and before it the route that its pattern would take for one of its own.
+    app.router.routes[:0] = [*vms.router.routes, *webhook_routes(endpoints)]
     app.include_router(health.router)
     app.include_router(sync.router)
+    app.include_router(two_way.router)
     app.include_router(oauth.router)
     app.include_router(transactions.router)
     app.include_router(uploads.router)
@@ -117,32 +111,6 @@ def _silence_access_log() -> None:
     logger = logging.getLogger("uvicorn.access")
     logger.handlers.clear()
     logger.propagate = False
-
-
-async def _answer_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, ProblemError)
-    return error.response()
-
-
-async def _answer_http_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    sentences = {404: "There is no such address.", 405: "This address does not take this method."}
-    response = ProblemError(error.status_code, "http", sentences.get(error.status_code, str(error.detail))).response()
-    if error.headers:
-        response.headers.update(error.headers)
-    return response
-
-
-async def _answer_invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return ProblemError(400, "invalid", f"{where}: {first['msg']}.").response()
-
-
-async def _answer_failure(_: Request, error: Exception) -> Response:
-    log.warning("request_failed", kind=type(error).__name__)  # uvicorn logs the traceback, without variables
-    return ProblemError(500, "failure", "The server failed on this request; its log says why.").response()
 
 
 def _load_environment() -> Environment:

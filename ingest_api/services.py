@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from database.encryption import Keyring
-from ingest_api.connections import Connections
 from ingest_api.landing import GroupCommit
 from ingest_api.metrics import Metrics
 from ingest_api.projects import ProjectDirectory
 from ingest_api.refusals import RefusalLog
 from ingest_api.requests import BodyReader
+from web.connections import Connections
 
 
 @dataclass(slots=True)

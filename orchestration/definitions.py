@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from orchestration.defs import health, marts, normalise, pull, reconcile, requests
+from orchestration.defs import health, marts, normalise, pull, reconcile, requests, two_way
 from orchestration.resources import CrmElt
 
 
@@ -15,6 +15,7 @@ def defs() -> dg.Definitions:
         normalise.definitions(),
         requests.definitions(),
         reconcile.definitions(),
+        two_way.definitions(),
         marts.definitions(),
         health.definitions(),
         # One process for a run: on two cores a process for each step costs more than it wins.

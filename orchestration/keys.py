@@ -9,6 +9,7 @@ import dagster as dg
 from connectors.protocol import Capabilities, Stream
 
 WEBHOOKS = dg.AssetKey(["raw", "webhook_events"])
+CONSISTENCY = dg.AssetKey(["two_way", "consistency"])
 
 CORE_FED_BY: Mapping[str, tuple[str, ...]] = {
     "orders": ("orders", "deletions"),

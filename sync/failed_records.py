@@ -7,8 +7,12 @@ from collections.abc import Sequence
 import structlog
 
 from database.connection import Connection
-from database.repositories import alerts, dead_letters, logs, queue
+from database.repositories import alerts, dead_letters, inbound_queue, logs, queue
 from database.repositories.dead_letters import FailedLetter, Letter, OpenLetter
+
+VMS_SOURCE = "vms"
+"""Of letters for objects of core that could not be written in vms; their stream is the kind of object."""
+_ENTITIES: dict[str, inbound_queue.Entity] = {"customer": "customer", "article": "article", "order": "order"}
 
 _log = structlog.get_logger(__name__)
 
@@ -25,7 +29,8 @@ async def open_letters(
 
 
 async def retry_due(connection: Connection) -> int:
-    """Queue raw rows whose time to be tried again has come; whoever drains the queue applies them. How many."""
+    """Queue raw rows, and objects for vms, whose time to be tried again has come; whoever drains the queues applies
+    them. How many."""
     async with connection.transaction():
         letters = await dead_letters.claim_due(connection)
         await enqueue(connection, letters)
@@ -33,13 +38,18 @@ async def retry_due(connection: Connection) -> int:
 
 
 async def enqueue(connection: Connection, letters: Sequence[OpenLetter]) -> None:
-    """Queue the raw rows of letters, to be applied again."""
+    """Queue the raw rows of letters, and what they tell did not come into vms, to be applied again."""
     rows: dict[tuple[str, str], set[int]] = {}
+    objects: dict[str, dict[inbound_queue.Entity, set[str]]] = {}
     for letter in letters:
+        if letter.source == VMS_SOURCE and letter.stream in _ENTITIES and letter.crm_id is not None:
+            objects.setdefault(letter.project_id, {}).setdefault(_ENTITIES[letter.stream], set()).add(letter.crm_id)
         if letter.source in ("webhook", "api") and letter.raw_id is not None:
             rows.setdefault((letter.project_id, letter.source), set()).add(letter.raw_id)
     for (project_id, source), raw_ids in sorted(rows.items()):
         await queue.enqueue(connection, project_id, source, sorted(raw_ids))
+    for project_id, ids in sorted(objects.items()):
+        await inbound_queue.enqueue(connection, project_id, ids)
 
 
 def _alert(letter: FailedLetter) -> tuple[str, str]:

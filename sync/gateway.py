@@ -81,14 +81,15 @@ async def open_account(
     )
 
 
-def open_session(pool: Pool, account: ProjectAccount) -> HttpSession:
-    """A session that keeps the account's rate limit together with all other processes. Raises ConfigError."""
+def open_session(pool: Pool, account: ProjectAccount, *, retry_attempts: int | None = None) -> HttpSession:
+    """A session that keeps the account's rate limit together with all other processes. `retry_attempts`: instead of the
+    project's. Raises ConfigError."""
     return HttpSession(
         base_url=account.base_url,
         account_key=account_key(account, is_per_address=account.is_limit_per_address),
         limit=account.limit,
         limiter=PostgresRateLimiter(pool),
-        retry_attempts=account.retry_attempts,
+        retry_attempts=account.retry_attempts if retry_attempts is None else retry_attempts,
         max_concurrent=account.max_concurrent,
         timeout=account.timeout,
         secrets=tuple(account.credentials.values()),

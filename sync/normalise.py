@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-import msgspec
-import psycopg
 import structlog
 
 from connectors import registry
@@ -30,7 +28,10 @@ from sync import projects
 from sync.failed_records import open_letters
 from sync.folding import Changes, Known, Mapped, fold
 from sync.projects import Lookup, Project
+from sync.record_errors import describe, is_of_a_record
 from sync.tracebacks import frames
+from sync.two_way.events import Drained, publish_changes
+from sync.two_way.touched import Touched, without_echoes
 from sync.validation import check
 
 BATCH_ROWS = 2000
@@ -42,8 +43,6 @@ YIELD_ROWS = 50
 LOGGED_FAILURES = 20
 """Failures of a portion that are in the integration log one by one."""
 LOGGED_CHARACTERS = 4000
-_RECORD_ERRORS = ("21", "22", "23", "54")
-"""Classes of SQLSTATE that a record's own content causes: cardinality, data, constraint, size."""
 
 _log = structlog.get_logger(__name__)
 
@@ -174,6 +173,8 @@ class Writer:
         self._lookup = lookup
         self._is_replay = is_replay
         self._sales: set[str] | None = set() if notes_sales else None
+        self._touched = Touched()
+        self._drained = Drained()
 
     @classmethod
     async def open(
@@ -208,7 +209,7 @@ class Writer:
                 continue
             except Exception as error:  # noqa: BLE001 - a connector's bug must not hold up the other rows
                 _log.exception("mapping_failed", project_id=self._project_id, source=row.source, raw_id=row.raw_id)
-                letter = _letter(row, "skip_row", f"Mapping failed: {_describe(error)}")
+                letter = _letter(row, "skip_row", f"Mapping failed: {describe(error)}")
                 letters.append(replace(letter, frames=frames(error)))
                 continue
             letters += [
@@ -252,8 +253,13 @@ class Writer:
         await logs.write_many(self._connection, self._project_id, "error", entries)
 
     async def finish(self) -> None:
-        """The last write of the caller's transaction: what it changed joins the feed of transactions."""
+        """The last writes of the caller's transaction: what it changed is on its way into vms, joins the feed of
+        transactions, and is told to those who listen."""
+        if isinstance(self._project, Project) and not self._is_replay:
+            await self._touched.enqueue(self._connection, self._project)
         await transactions.note_changes(self._connection, self._project_id, self._sales)
+        if not self._is_replay:
+            await publish_changes(self._connection, self._project_id, self._drained)  # last: it takes a lock of all
 
     def _map(self, row: RawRow) -> Batch:
         if row.body is None or row.crm is None or row.arrived_at is None:
@@ -293,10 +299,10 @@ class Writer:
             async with self._connection.transaction():
                 events, rereads = await self._write_at_once([record for _, record in mapped])
         except Exception as error:
-            if not _is_of_a_record(error):
+            if not is_of_a_record(error):
                 raise
             if len(mapped) == 1:
-                letters.append(_letter(mapped[0][0], "skip_row", f"The record does not fit: {_describe(error)}"))
+                letters.append(_letter(mapped[0][0], "skip_row", f"The record does not fit: {describe(error)}"))
                 return
             middle = len(mapped) // 2
             await self._write(mapped[:middle], result, letters)
@@ -311,10 +317,14 @@ class Writer:
         known = await self._known(records)
         changes = fold(project_id, self._project.row.currency, known, records)
         events = await write_changes(connection, project_id, changes)
-        if self._is_replay or not changes.rereads:
+        self._drained.add(changes)
+        if self._is_replay:
             return events, 0
-        await requests.enqueue_rereads(connection, project_id, changes.rereads)
-        return events, len(changes.rereads)
+        for record in records:
+            self._touched.add(record.batch)
+        rereads = await without_echoes(connection, project_id, records, changes.rereads)
+        await requests.enqueue_rereads(connection, project_id, rereads)
+        return events, len(rereads)
 
     async def _known(self, records: Sequence[Mapped]) -> Known:
         connection, project_id = self._connection, self._project_id
@@ -366,21 +376,6 @@ async def write_changes(connection: Connection, project_id: str, changes: Change
         await core.upsert(connection, project_id, kind, list(getattr(changes, kind).values()))
     await transactions.reverse(connection, project_id, list(changes.reversals.values()))
     return events
-
-
-def _is_of_a_record(error: Exception) -> bool:
-    """Whether a record's own content made the write fail, as opposed to the database being away."""
-    if isinstance(error, psycopg.Error):
-        # Without a SQLSTATE it is the client that refused a value, such as text with a NUL.
-        return isinstance(error, psycopg.DataError) or (error.sqlstate or "").startswith(_RECORD_ERRORS)
-    return isinstance(error, (TypeError, ValueError, ArithmeticError, AttributeError, msgspec.MsgspecError))
-
-
-def _describe(error: Exception) -> str:
-    """One line, without the values of the record."""
-    if isinstance(error, psycopg.Error) and error.diag.message_primary:
-        return error.diag.message_primary
-    return f"{type(error).__name__}: {error}".split("\n", 1)[0][:300].replace("\x00", "")
 
 
 def _letter(

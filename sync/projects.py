@@ -47,6 +47,7 @@ def context_of(row: ProjectRow, places: Iterable[Mapping[str, Any]] = ()) -> Map
         region=row.region,
         currency=row.currency,
         options=row.options,
+        status_map=row.status_map,
         places={place["place_id"]: Place(**place) for place in places},
     )
 

@@ -21,7 +21,7 @@ from psycopg import sql
 from connectors import registry
 from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
-from database.repositories import heartbeats, queue
+from database.repositories import heartbeats, queue, stream_events
 from database.repositories import requests as request_rows
 from sync import csv_import
 from sync.deliveries import send_due
@@ -30,6 +30,7 @@ from sync.live import fold_waiting
 from sync.normalise import drain
 from sync.projects import Lookup
 from sync.requests import run_claimed
+from sync.two_way import inbound_loop, outbound
 
 POLL_SECONDS = 2.0
 BUSY_SECONDS = 0.1
@@ -41,6 +42,7 @@ FOLD_SECONDS = 1.0
 """Least time between foldings: what waits is right meanwhile, only slower to read."""
 FAILURE_SECONDS = (0.5, 30.0)
 """First and longest wait of a project whose rows cannot be written."""
+FORGET_SECONDS = 3600.0
 RECONNECT_SECONDS = (0.2, 5.0)
 MAX_DRAINS = 4
 MAX_REQUESTS = 6
@@ -48,6 +50,8 @@ MAX_REQUESTS_OF_PROJECT = 3
 """A slow CRM must not keep the others' requests waiting."""
 GRACE_SECONDS = 10.0
 """For requests that are under way when the process is told to stop."""
+MAX_PUSHES = 10
+"""Connections kept for what is written down of changes that were sent to CRMs."""
 RAW_CHANNEL, REQUEST_CHANNEL = "crm_elt_raw", "crm_elt_requests"
 
 _log = structlog.get_logger(__name__)
@@ -95,6 +99,8 @@ class _Relay:
     request_wake: asyncio.Event = field(default_factory=asyncio.Event)
     fold_wake: asyncio.Event = field(default_factory=asyncio.Event)
     delivery_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    inbound_wake: asyncio.Event = field(default_factory=asyncio.Event)
+    outbox_wake: asyncio.Event = field(default_factory=asyncio.Event)
     draining: set[str] = field(default_factory=set)
     failures: Counter[str] = field(default_factory=Counter)
     running: Counter[str] = field(default_factory=Counter)
@@ -103,9 +109,10 @@ class _Relay:
     events: int = 0
     requests: int = 0
     folded: int = 0
+    sender: outbound.Outbound | None = None
 
     async def run(self, *, was_away: bool) -> None:
-        pool_size = MAX_DRAINS + 2 * MAX_REQUESTS + 4
+        pool_size = MAX_DRAINS + 2 * MAX_REQUESTS + inbound_loop.MAX_PROJECTS + MAX_PUSHES + 4
         async with open_pool(self.url, max_size=pool_size, wait_seconds=5.0, application="crm-elt relay") as pool:
             async with pool.connection() as connection:
                 await heartbeats.beat(connection, "relay", self.instance, {})
@@ -118,15 +125,18 @@ class _Relay:
                 tasks.create_task(self._fold_loop(pool))
                 tasks.create_task(self._retry_loop(pool))
                 tasks.create_task(self._delivery_loop(pool))
+                tasks.create_task(self._inbound_loop(pool))
+                tasks.create_task(self._outbox_loop(pool))
                 tasks.create_task(self._upload_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
+                tasks.create_task(self._forget_loop(pool))
             async with pool.connection() as connection:
                 await heartbeats.stop(connection, "relay", self.instance)
             _log.info("relay_stopped", instance=self.instance, rows=self.rows, events=self.events)
 
     async def _listen(self) -> None:
         async with await connect(self.url, application="crm-elt relay listen") as connection:
-            for channel in (RAW_CHANNEL, REQUEST_CHANNEL):
+            for channel in self._wakes:
                 await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
             self._wake()  # for what landed before we listened
             while not self.stop.is_set():
@@ -146,16 +156,23 @@ class _Relay:
         heard = False
         async for notification in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
             heard = True
-            (self.raw_wake if notification.channel == RAW_CHANNEL else self.request_wake).set()
+            self._wakes[notification.channel].set()
         if not heard:
             await connection.execute("select 1")  # notices a connection that is gone
             self._wake()
 
+    @property
+    def _wakes(self) -> dict[str, asyncio.Event]:
+        return {
+            RAW_CHANNEL: self.raw_wake,
+            REQUEST_CHANNEL: self.request_wake,
+            inbound_loop.CHANNEL: self.inbound_wake,
+            outbound.CHANNEL: self.outbox_wake,
+        }
+
     def _wake(self) -> None:
-        self.raw_wake.set()
-        self.request_wake.set()
-        self.fold_wake.set()
-        self.delivery_wake.set()
+        for wake in (*self._wakes.values(), self.fold_wake, self.delivery_wake):
+            wake.set()
 
     async def _drain_loop(self, pool: Pool) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -269,6 +286,18 @@ class _Relay:
             while not self.stop.is_set() and await send_due(pool, self.keyring):
                 continue
 
+    async def _inbound_loop(self, pool: Pool) -> None:
+        """Changes of the CRMs come into vms."""
+        loop = inbound_loop.InboundLoop(pool, self.inbound_wake, self.stop, self.lookup)
+        await loop.run(lambda: self._woken(self.inbound_wake))
+
+    async def _outbox_loop(self, pool: Pool) -> None:
+        """Changes in vms go to the CRMs; it polls by itself, too."""
+        async with outbound.opened(
+            pool, self.keyring, instance=self.instance, stop=self.stop, lookup=self.lookup
+        ) as self.sender:
+            await self.sender.run(self.outbox_wake)
+
     async def _retry_loop(self, pool: Pool) -> None:
         """Failed records whose time has come join the queue, which wakes the drains."""
         while not self.stop.is_set():
@@ -284,12 +313,20 @@ class _Relay:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), POLL_SECONDS)
 
+    async def _forget_loop(self, pool: Pool) -> None:
+        """What the live stream need not remember any more goes."""
+        while not self.stop.is_set():
+            async with pool.connection() as connection:
+                await stream_events.purge(connection)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), FORGET_SECONDS)
+
     async def _beat_loop(self, pool: Pool) -> None:
         while not self.stop.is_set():
             async with pool.connection() as connection:
                 details = {
                     "rows": self.rows, "events": self.events, "requests": self.requests, "folded": self.folded,
-                    "pid": os.getpid(),
+                    "pushed": self.sender.done.sent if self.sender is not None else 0, "pid": os.getpid(),
                 }  # fmt: skip
                 await heartbeats.beat(connection, "relay", self.instance, details)
             with contextlib.suppress(TimeoutError):

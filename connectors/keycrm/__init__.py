@@ -7,16 +7,19 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from connectors.base import BaseConnector
+from connectors.errors import ConnectorError
 from connectors.http import HttpSession
-from connectors.keycrm import client, mapping, webhooks
+from connectors.keycrm import client, mapping, push, push_words, webhooks
 from connectors.protocol import (
     Account,
     Capabilities,
+    Change,
     Connector,
     Cursor,
     Health,
     MappingContext,
     Page,
+    PushResult,
     RawRecord,
     Stream,
     WebhookRequest,
@@ -26,9 +29,10 @@ from connectors.records import Batch
 
 
 class KeyCrm(BaseConnector):
-    """See README.md beside this file for what it reads and the traps it knows."""
+    """See README.md beside this file for what it reads and writes, and the traps it knows."""
 
     crm = "keycrm"
+    vocabulary = push_words.VOCABULARY
     capabilities = Capabilities(
         streams=(
             Stream("statuses", is_dictionary=True),
@@ -40,7 +44,8 @@ class KeyCrm(BaseConnector):
             Stream("stocks", can_read_one=True),
         ),
         credentials=("api_key",),
-        options={"source_id": int},
+        options=push_words.OPTIONS,
+        check_options=push_words.check_options,
         rate_limit=client.RATE_LIMIT,
         webhook_events=webhooks.EVENT_NAMES,
         default_base_url=client.BASE_URL,
@@ -62,6 +67,14 @@ class KeyCrm(BaseConnector):
 
     def map_deletion(self, context: MappingContext, stream: str, crm_id: str) -> Batch:
         return mapping.map_deletion(stream, crm_id)
+
+    def most_pushed(self, entity: str, account: Account) -> int:
+        return push.most_pushed(entity)
+
+    async def push(
+        self, http: HttpSession, account: Account, changes: Sequence[Change]
+    ) -> Sequence[PushResult | ConnectorError]:
+        return await push.push(http, account, changes)
 
     def check_webhook(self, request: WebhookRequest, context: MappingContext) -> str:
         return webhooks.check_webhook(request)

@@ -55,7 +55,7 @@ async def pull(
         stream=stream,
         path=resource.path,
         params=_fixed_params(account, stream, resource),
-        headers=_headers(account),
+        headers=headers(account),
         limit=max(1, min(account.batch_size, MOST_PER_PAGE)),
         is_ascending=resource.is_sorted,
     )
@@ -77,7 +77,7 @@ async def list_ids(http: HttpSession, account: Account, stream: str) -> AsyncIte
         stream=stream,
         path=resource.path,
         params=_fixed_params(account, stream, resource, has_include=False),
-        headers=_headers(account),
+        headers=headers(account),
         limit=MOST_PER_PAGE,
         is_ascending=resource.is_sorted,
     )
@@ -94,10 +94,10 @@ async def read(http: HttpSession, account: Account, stream: str, crm_id: str) ->
         raise NotFoundError(f"{stream}: an id of KeyCRM is a whole number")
     params = _fixed_params(account, stream, resource, is_single=True)
     if resource.id_filter is None:
-        row = await http.request_json("GET", f"{resource.path}/{crm_id}", params=params, headers=_headers(account))
+        row = await http.request_json("GET", f"{resource.path}/{crm_id}", params=params, headers=headers(account))
     else:
         params |= {f"filter[{resource.id_filter}]": crm_id, "limit": MOST_PER_PAGE}
-        answer = await http.request_json("GET", resource.path, params=params, headers=_headers(account))
+        answer = await http.request_json("GET", resource.path, params=params, headers=headers(account))
         rows = answer.get("data") if isinstance(answer, dict) else None
         # A filter that the API does not know is ignored, and the first rows of everything come back.
         row = next((r for r in rows or () if isinstance(r, dict) and str(r.get("id")) == crm_id), None)
@@ -111,7 +111,7 @@ async def read(http: HttpSession, account: Account, stream: str, crm_id: str) ->
 async def check_health(http: HttpSession, account: Account) -> Health:
     """Try the key with the cheapest call there is."""
     try:
-        answer = await http.request_json("GET", "/users", params={"limit": 1}, headers=_headers(account))
+        answer = await http.request_json("GET", "/users", params={"limit": 1}, headers=headers(account))
     except ConfigError as error:
         if error.status == 401:
             return Health(False, "KeyCRM refuses the credential api_key: copy the key anew from the settings of KeyCRM")
@@ -185,7 +185,8 @@ def _fixed_params(
     return params
 
 
-def _headers(account: Account) -> dict[str, str]:
+def headers(account: Account) -> dict[str, str]:
+    """What opens the account. Raises ConfigError."""
     key = account.credentials.get("api_key", "").strip()
     if not key:
         raise ConfigError("the credential api_key is not set")

@@ -6,6 +6,7 @@
     state.change_status(order.id, 5)            # queues the webhook for state.webhooks' targets
     state.faults.add("server_error", "/order", times=2)
     state.requests.count("GET", "/order")
+    state.writes.twice()                        # what clients have made more than once
 
 It behaves as the notes on KeyCRM in `connectors/keycrm/README.md` say; what they leave open is a switch of
 `SimulatorState`. Several accounts can live in one app: the API key tells them apart, as at KeyCRM.

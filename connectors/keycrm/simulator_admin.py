@@ -70,6 +70,7 @@ def router(states: Sequence[SimulatorState]) -> APIRouter:
             "products": len(state.catalog.products),
             "requests": state.requests.total,
             "requests_by_route": state.requests.by_route(),
+            "written": state.writes.as_json(),
             "webhooks": len(deliveries),
             "webhooks_delivered": sum(delivery.is_delivered for delivery in deliveries),
             "webhooks_pending": state.webhooks.pending(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,6 +39,7 @@ class Fault:
     path: str = "/"
     """Prefix of the path below /v1: `/order`; `/` is everything. A prefix ends at a slash or at the path's end."""
     method: str | None = None
+    """`write` is every method but GET."""
     times: int | None = 1
     probability: float = 1.0
     skip: int = 0
@@ -55,7 +56,7 @@ class Fault:
             raise ValueError("a fault's path starts with /")
 
     def matches(self, method: str, path: str) -> bool:
-        if self.method is not None and self.method != method:
+        if self.method is not None and self.method not in (method, "write" if method != "GET" else method):
             return False
         prefix = self.path.rstrip("/")
         return path == prefix or path.startswith(prefix + "/")
@@ -194,21 +195,25 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """The last requests that the account got, in order of arrival."""
+    """The last requests that the account got, in order of arrival; of all of them the number by route."""
 
     def __init__(self, most: int = 20_000) -> None:
         self._entries: deque[LoggedRequest] = deque(maxlen=most)
+        self._by_route: Counter[str] = Counter()
         self._lock = threading.Lock()
         self.total = 0
 
     def add(self, entry: LoggedRequest) -> None:
         with self._lock:
             self._entries.append(entry)
+            parts = ["{id}" if part.isdigit() else part for part in entry.path.split("/")]
+            self._by_route[f"{entry.method} {'/'.join(parts)}"] += 1
             self.total += 1
 
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()
+            self._by_route.clear()
             self.total = 0
 
     def find(
@@ -233,9 +238,5 @@ class RequestLog:
 
     def by_route(self) -> dict[str, int]:
         """How often each `METHOD /path` was asked for, ids as `{id}`."""
-        counts: dict[str, int] = {}
-        for entry in self.find():
-            parts = ["{id}" if part.isdigit() else part for part in entry.path.split("/")]
-            name = f"{entry.method} {'/'.join(parts)}"
-            counts[name] = counts.get(name, 0) + 1
-        return dict(sorted(counts.items()))
+        with self._lock:
+            return dict(sorted(self._by_route.items()))

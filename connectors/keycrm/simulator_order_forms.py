@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.keycrm.simulator_defaults import EMPTY_SHIPPING
-from connectors.keycrm.simulator_records import Order
+from connectors.keycrm.simulator_records import Buyer, Order
 from connectors.keycrm.simulator_state import SimulatorState
 from connectors.keycrm.simulator_totals import price_line
 from connectors.keycrm.simulator_values import (
@@ -77,11 +77,20 @@ def create_order_from(state: SimulatorState, body: JSON, *, announce: bool = Tru
     if found is None:
         name = buyer.get("full_name") or (phones + emails)[0]
         found = state.add_buyer(str(name), phones=phones, emails=emails)
+        state.writes.buyers[buyer_key(found)] += 1
     ordered_at = given.pop("ordered_at")
     order = state.add_order(buyer=found, announce=announce, **given)
     if ordered_at is not None:
         state.orders.change(order, ordered_at=ordered_at)
+    state.writes.orders[order.fields["source_uuid"] or ""] += 1
+    for payment in order.payments:
+        state.writes.payments[payment["description"] or ""] += 1
     return order
+
+
+def buyer_key(buyer: Buyer) -> str:
+    """What a new buyer is counted by."""
+    return str([*buyer.fields["phone"], *buyer.fields["email"], buyer.fields["full_name"]][0])
 
 
 def _read_line(row: JSON, prefix: str, errors: Errors) -> JSON:
@@ -115,6 +124,8 @@ def read_payment(state: SimulatorState, row: JSON, prefix: str, errors: Errors) 
         named = [method for method in methods if method.fields["name"] == row["payment_method"]]
         entry = named[0] if named else state.add_entry("payment_methods", {"name": row["payment_method"]})
         payment["payment_method_id"] = entry.id
+    else:
+        errors.required(f"{prefix}payment_method_id")
     return payment
 
 
@@ -128,7 +139,7 @@ def _read_shipping(given: JSON, errors: Errors) -> JSON:
 
 def change_shipping(order: Order, given: JSON, errors: Errors) -> JSON:
     changes = _read_shipping(given, errors)
-    if changes.get("tracking_code") is not None and order.shipping["tracking_code"] is not None:
+    if "tracking_code" in changes and order.shipping["tracking_code"] is not None:
         errors.add("shipping.tracking_code", "The order already has a tracking code.")
     return order.shipping | changes
 

@@ -28,6 +28,7 @@ from connectors.keycrm.simulator_listing import (
     read_sort,
     read_windows,
 )
+from connectors.keycrm.simulator_order_forms import buyer_key
 from connectors.keycrm.simulator_records import Buyer, Record
 from connectors.keycrm.simulator_state import SimulatorState
 from connectors.keycrm.simulator_values import (
@@ -141,9 +142,11 @@ async def create_buyer(request: Request) -> Response:
     body = await read_body(request)
     errors = Errors()
     with state.lock:
-        given = _read_buyer(state, body, "", errors, is_new=True)
+        given = _read_buyer(state, body, "", errors)
         errors.stop()
-        return answer(buyer_body(state, state.add_buyer(**_as_new(given)), frozenset()), 201)
+        buyer = state.add_buyer(**_as_new(given))
+        state.writes.buyers[buyer_key(buyer)] += 1
+        return answer(buyer_body(state, buyer, frozenset()), 201)
 
 
 @router.post("/buyer/import")
@@ -154,11 +157,11 @@ async def import_buyers(request: Request) -> Response:
     errors = Errors()
     rows = read_rows(body, "buyers", errors, required=True)
     with state.lock:
-        given = [_read_buyer(state, row, f"buyers.{n}.", errors, is_new=True) for n, row in enumerate(rows)]
+        given = [_read_buyer(state, row, f"buyers.{n}.", errors) for n, row in enumerate(rows)]
         if errors.by_field:
             return answer({"status": False}, 400)
         for buyer in given:
-            state.add_buyer(**_as_new(buyer))
+            state.writes.buyers[buyer_key(state.add_buyer(**_as_new(buyer)))] += 1
     return answer({"status": True}, 201)
 
 
@@ -169,7 +172,7 @@ async def change_buyer(request: Request, buyer_id: str) -> Response:
     errors = Errors()
     with state.lock:
         buyer = find(state.buyers, buyer_id)
-        given = _read_buyer(state, body, "", errors, is_new=False)
+        given = _read_buyer(state, body, "", errors)
         errors.stop()
         return answer(buyer_body(state, state.update_buyer(buyer.id, **given), frozenset()), 202)
 
@@ -179,11 +182,12 @@ def _as_new(given: JSON) -> JSON:
     return {{"email": "emails", "phone": "phones"}.get(name, name): value for name, value in given.items()}
 
 
-def _read_buyer(state: SimulatorState, body: JSON, prefix: str, errors: Errors, *, is_new: bool) -> JSON:
+def _read_buyer(state: SimulatorState, body: JSON, prefix: str, errors: Errors) -> JSON:
+    """The specification wants the name with each change too."""
     given: JSON = {name: body[name] for name in ("birthday", "note") if name in body}
     if body.get("full_name"):
         given["full_name"] = str(body["full_name"])
-    elif is_new or "full_name" in body:
+    else:
         errors.required(f"{prefix}full_name")
     given |= {name: read_texts(body[name]) for name in ("email", "phone") if name in body}
     for number, email in enumerate(given.get("email", [])):

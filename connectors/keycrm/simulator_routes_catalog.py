@@ -77,6 +77,8 @@ async def change_offers(request: Request) -> Response:
         errors.stop()
         for offer_id, fields in changes:
             state.catalog.update_offer(offer_id, **fields)
+            if "price" in fields:
+                state.writes.prices.setdefault(offer_id, []).append(fields["price"])
     return answer(_OK, 202)
 
 
@@ -122,6 +124,8 @@ async def change_stocks(request: Request) -> Response:
         errors.stop()
         assert warehouse_id is not None
         state.catalog.set_stocks(changes, warehouse_id=warehouse_id)
+        for offer_id, quantity, _ in changes:
+            state.writes.stocks.setdefault(offer_id, []).append(quantity)
     return answer(_OK, 202)
 
 
@@ -209,6 +213,7 @@ async def create_product(request: Request) -> Response:
     with state.lock:
         given = _read_product(state, body, "", errors, is_new=True)
         errors.stop()
+        state.writes.products[given.get("sku") or ""] += 1
         return answer(product_body(state, state.catalog.add_product(**given), frozenset()), 201)
 
 
@@ -224,6 +229,7 @@ async def import_products(request: Request) -> Response:
         errors.stop()
         for product in given:
             state.catalog.add_product(**product)
+            state.writes.products[product.get("sku") or ""] += 1
     return answer(_OK, 201)
 
 

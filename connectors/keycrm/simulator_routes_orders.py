@@ -159,7 +159,10 @@ async def change_order(request: Request, order_id: str) -> Response:
         errors.stop()
         order.lines = lines
         state.update_order(order.id, **changes)
+        if isinstance(body.get("shipping"), dict) and body["shipping"].get("tracking_code") is not None:
+            state.writes.tracking_codes.setdefault(order.id, []).append(str(body["shipping"]["tracking_code"]))
         if status_id is not None:
+            state.writes.statuses.setdefault(order.id, []).append(status_id)
             state.change_status(order.id, status_id)
         return answer(_whole(state, order), 202)
 
@@ -173,6 +176,7 @@ async def add_payment(request: Request, order_id: str) -> Response:
         order = find(state.orders, order_id)
         payment = read_payment(state, body, "", errors)
         errors.stop()
+        state.writes.payments[payment["description"] or ""] += 1
         return answer(_payment_answer(state, state.add_payment(order.id, **payment)), 201)
 
 
@@ -191,6 +195,8 @@ async def change_payment(request: Request, order_id: str, payment_id: str) -> Re
         wanted = read_id(payment_id)
         if not any(payment["id"] == wanted for payment in order.payments) or wanted is None:
             raise ApiError(404, "Resource not found.")
+        if "status" in changes:
+            state.writes.payment_statuses.setdefault(wanted, []).append(changes["status"])
         return answer(_payment_answer(state, state.change_payment(wanted, **changes)), 202)
 
 

@@ -20,6 +20,7 @@ from connectors.keycrm.simulator_records import Buyer, Order, Record, Table
 from connectors.keycrm.simulator_totals import price_line, total_order
 from connectors.keycrm.simulator_values import JSON, digits, number, stamp, utc_now
 from connectors.keycrm.simulator_webhooks import LEAD_EVENT, PAYMENT_EVENT, STATUS_EVENT, Webhooks
+from connectors.keycrm.simulator_writes import Writes
 
 
 class SimulatorState:
@@ -45,6 +46,7 @@ class SimulatorState:
         self.throttle = Throttle(rate_limit, rate_seconds)
         self.faults = Faults(seed)
         self.requests = RequestLog()
+        self.writes = Writes()
         self.shifts = PageShifts()
         self.webhooks = Webhooks(lambda: self.clock())
         self.on_tick: Callable[[int], list[str]] | None = None
@@ -364,6 +366,7 @@ class SimulatorState:
         self.faults.clear()
         self.shifts.clear()
         self.requests.clear()
+        self.writes.clear()
         self.webhooks.clear()
         self.throttle.reset()
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from connectors.errors import SkipRowError, WebhookUnreadableError
 from connectors.http import decode_json, encode_json
+from connectors.keycrm import fingerprints
 from connectors.keycrm.mapping import add_problems, map_customer, read_order, read_status_event, read_stock
 from connectors.protocol import MappingContext, WebhookRequest
 from connectors.records import Batch, Reread
@@ -123,7 +124,7 @@ def _map_order(
     batch: Batch, row: Fields, context: MappingContext, payload: dict[str, Any], received_at: datetime
 ) -> None:
     order_id = _needed_id(row, "id")
-    batch.rereads.append(Reread("orders", order_id))
+    batch.rereads.append(Reread("orders", order_id, fingerprints.of_order(row.data)))
     updated_at, created_at = row.time("updated_at"), row.time("created_at")
     buyer = row.child("buyer")
     order = read_order(
@@ -178,7 +179,7 @@ def _map_payment(
 
 def _map_buyer(batch: Batch, row: Fields, context: MappingContext, received_at: datetime) -> None:
     customer_id = _needed_id(row, "id")
-    batch.rereads.append(Reread("customers", customer_id))
+    batch.rereads.append(Reread("customers", customer_id, fingerprints.of_buyer(row.data)))
     updated_at = row.time("updated_at")
     if updated_at is not None and updated_at > received_at + FUTURE:
         row.notes.append(f"{row.at('updated_at')}: {updated_at.isoformat()} lies in the future")

@@ -1,4 +1,4 @@
-"""RetailCRM (Simla): orders and customers through the histories of its API v5, and its triggers as webhooks."""
+"""RetailCRM (Simla): read through the histories of its API v5 and its triggers as webhooks, and written to."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from connectors.base import BaseConnector
+from connectors.errors import ConnectorError
 from connectors.http import HttpSession
 from connectors.protocol import (
     Account,
     Capabilities,
+    Change,
     Cursor,
     Health,
     MappingContext,
     Page,
+    PushResult,
     RawRecord,
-    ReconcilingConnector,
     Stream,
     WebhookRequest,
     Window,
 )
 from connectors.records import Batch
-from connectors.retailcrm import api, client, health, mapping, webhooks
-from connectors.retailcrm.statuses import DEFAULT_STATUS_MAP, vms_status
+from connectors.retailcrm import api, catalogue, client, health, mapping, push, webhooks
+from connectors.retailcrm.statuses import DEFAULT_STATUS_MAP, VOCABULARY, vms_status
 
 __all__ = ["DEFAULT_STATUS_MAP", "RetailCrm", "connector", "vms_status"]
 
@@ -33,7 +35,7 @@ _ORDERS = Stream("orders", is_incremental=True, has_windows=True, can_read_one=T
 
 
 def _check_options(options: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
-    problems = []
+    problems = list(push.problems_of_options(options))
     statuses = options.get("statuses")
     if statuses is not None and not all(isinstance(code, str) and code for code in statuses):
         problems.append(("statuses", "expected a list of status codes, such as [new, complete]"))
@@ -43,11 +45,16 @@ def _check_options(options: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
 
 
 def _refine(options: Mapping[str, Any]) -> Capabilities:
-    """With a filter by status an order that has left it is here and not in the list: no ids are compared."""
-    if not options.get("statuses"):
-        return CAPABILITIES
-    streams = [replace(stream, can_list_ids=stream.can_list_ids and stream.name != "orders") for stream in _STREAMS]
-    return replace(CAPABILITIES, streams=tuple(streams))
+    """With a filter by status an order that has left it is here and not in the list: no ids are compared. The
+    catalogue is for those who keep stocks and prices in step: its key has the right to read it."""
+    streams = _STREAMS
+    if options.get("statuses"):
+        streams = tuple(
+            replace(stream, can_list_ids=stream.can_list_ids and stream.name != "orders") for stream in streams
+        )
+    if not (options.get("store") or options.get("price_type")):
+        streams = tuple(stream for stream in streams if stream.name not in catalogue.PATHS)
+    return replace(CAPABILITIES, streams=streams)
 
 
 _STREAMS = (
@@ -59,11 +66,12 @@ _STREAMS = (
     Stream(client.STATUS_HISTORY, is_incremental=True, has_windows=True),
     _ORDERS,
     Stream("customers", is_incremental=True, has_windows=True, can_read_one=True, can_list_ids=True),
+    *(Stream(name, can_read_one=True) for name in catalogue.PATHS),
 )
 CAPABILITIES = Capabilities(
     streams=_STREAMS,
     credentials=("api_key",),
-    options={"site": str, "statuses": list, "webhook_template": dict},
+    options={"site": str, "statuses": list, "webhook_template": dict, **push.OPTIONS},
     check_options=_check_options,
     refine=_refine,
     rate_limit=api.RATE_LIMIT,
@@ -75,6 +83,7 @@ class RetailCrm(BaseConnector):
 
     crm = "retailcrm"
     capabilities = CAPABILITIES
+    vocabulary = VOCABULARY
 
     def pull(
         self, http: HttpSession, account: Account, stream: str, cursor: Cursor | None, window: Window | None = None
@@ -99,6 +108,14 @@ class RetailCrm(BaseConnector):
     def map_webhook(self, context: MappingContext, event_name: str | None, body: str, received_at: datetime) -> Batch:
         return webhooks.map_webhook(context, body)
 
+    def most_pushed(self, entity: str, account: Account) -> int:
+        return push.most_pushed(entity)
+
+    async def push(
+        self, http: HttpSession, account: Account, changes: Sequence[Change]
+    ) -> Sequence[PushResult | ConnectorError]:
+        return await push.push(http, account, changes)
+
     async def check_health(self, http: HttpSession, account: Account) -> Health:
         return await health.check_health(http, account)
 
@@ -108,4 +125,4 @@ class RetailCrm(BaseConnector):
         return webhooks.instructions(account.options, f"{parts.scheme}://{parts.netloc}{parts.path}?token=SECRET")
 
 
-connector: ReconcilingConnector = RetailCrm()
+connector = RetailCrm()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from connectors.errors import ConfigError, ConnectorError, NotFoundError, RetryError
-from connectors.http import HttpSession, decode_json
+from connectors.errors import ConfigError, ConnectorError, NotFoundError, PermanentError, RetryError
+from connectors.http import Answer, HttpSession, decode_json, encode_json
 from connectors.protocol import Account
 from connectors.values.times import zone
 
@@ -17,9 +17,15 @@ PAGE_SIZES = (20, 50, 100)
 """Another `limit` is refused."""
 RATE_LIMIT = (10, 1.0)
 _LIMIT_WORDS = re.compile(r"limit|too many", re.IGNORECASE)
+_EXISTS_WORDS = re.compile(r"already exists", re.IGNORECASE)
 _MOST_RESTARTS = 5
 
 Row = dict[str, Any]
+
+
+class ExistsError(PermanentError):
+    """An object with this externalId is there already."""
+
 
 _groups: WeakKeyDictionary[HttpSession, dict[str, str]] = WeakKeyDictionary()
 """Group of each status, as long as a session lives."""
@@ -31,22 +37,48 @@ async def get(http: HttpSession, account: Account, path: str, params: list[tuple
     return await _get(http, account, PREFIX + path, params)
 
 
+async def post(http: HttpSession, account: Account, path: str, entities: Mapping[str, Any], **params: str) -> Row:
+    """The answer of one POST, of a form in which each entity is a JSON text. `path` is below /api/v5. The project's
+    site is named, if it has one. Repeated only where nothing was done. Raises ConnectorError; ExistsError."""
+    site = account.options.get("site")
+    form = {**params, **({"site": site} if site else {})}
+    form |= {name: encode_json(value).decode() for name, value in entities.items()}
+    return await _checked(
+        "POST",
+        PREFIX + path,
+        http.request(
+            "POST",
+            PREFIX + path,
+            form=form,
+            headers=_headers(account),
+            decode=decode_json,
+            inspect=_inspect,
+            idempotent=False,
+        ),
+    )
+
+
 async def get_unversioned(http: HttpSession, account: Account, path: str) -> Row:
     """The same below /api."""
     return await _get(http, account, f"/api{path}", None)
 
 
 async def _get(http: HttpSession, account: Account, path: str, params: list[tuple[str, object]] | None) -> Row:
+    asked = http.request(
+        "GET", path, params=params or None, headers=_headers(account), decode=decode_json, inspect=_inspect
+    )
+    return await _checked("GET", path, asked)
+
+
+async def _checked(method: str, path: str, asked: Awaitable[Answer[Any]]) -> Row:
     try:
-        answer = await http.request(
-            "GET", path, params=params or None, headers=_headers(account), decode=decode_json, inspect=_inspect
-        )
+        answer = await asked
     except NotFoundError as error:
         if "Not found" in error.message and "API method" not in error.message and "<html" not in error.message:
             raise
         raise ConfigError(f"{error.message} (there is no RetailCRM API at this address: check base_url)") from None
     if type(answer.value) is not dict or answer.value.get("success") is not True:
-        raise RetryError(f"GET {path}: the answer is not RetailCRM's: check base_url", status=answer.status)
+        raise RetryError(f"{method} {path}: the answer is not RetailCRM's: check base_url", status=answer.status)
     return answer.value
 
 
@@ -71,6 +103,12 @@ def page_size(wanted: int) -> int:
 def size_for(count: int) -> int:
     """The least legal `limit` of a page that holds so many rows, of up to 100."""
     return min((size for size in PAGE_SIZES if size >= count), default=PAGE_SIZES[-1])
+
+
+def site_filter(account: Account) -> list[tuple[str, object]]:
+    """Parameter of a list: only the project's site, if it has one."""
+    site = account.options.get("site")
+    return [("filter[sites][]", site)] if site else []
 
 
 async def list_rows(
@@ -171,6 +209,10 @@ def _inspect(status: int, headers: Mapping[str, str], value: Any) -> ConnectorEr
         return ConfigError("RetailCRM got no api_key: set the credential api_key", status=403)
     if status == 405 and not said:
         return ConfigError("there is no RetailCRM account at this address: check base_url", status=405)
+    if status == 400 and "'site' is missing" in said:
+        return ConfigError("the api_key opens several shops: say in options.site which one is written to", status=400)
+    if status == 400 and _EXISTS_WORDS.search(said):
+        return ExistsError(said, status=400)
     if status < 300 and type(value) is dict and value.get("success") is False:
         return RetryError(f"RetailCRM answers {status} without success: {said or 'no reason is given'}", status=status)
     return None

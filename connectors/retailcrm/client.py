@@ -13,7 +13,7 @@ import msgspec
 from connectors.errors import NotFoundError, RetryError
 from connectors.http import HttpSession, encode_json
 from connectors.protocol import Account, Cursor, Page, RawRecord, Window
-from connectors.retailcrm import api, history
+from connectors.retailcrm import api, catalogue, history
 from connectors.retailcrm.api import Row
 from connectors.values.fields import ID_LENGTH
 from connectors.values.times import parse_time, zone
@@ -29,7 +29,7 @@ _MOST_LISTINGS = 3
 _SUMS = ("ordersCount", "totalSumm", "averageSumm", "marginSumm", "avgMarginSumm", "costSumm", "maturationTime")
 _OF_OTHERS = (*_SUMS, "segments")
 """What a customer has that comes from the orders."""
-_VOLATILE = {"orders": ("expired", STATUS_GROUP), "customers": _OF_OTHERS}
+_VOLATILE = {"orders": ("expired", STATUS_GROUP), "customers": _OF_OTHERS, "offers": ("quantity",)}
 _canonical = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
@@ -65,6 +65,12 @@ async def pull(
         path, key = DICTIONARIES[stream]
         rows = api.rows_of(await api.get(http, account, path), key)
         yield _page(stream, rows, "code")
+    elif stream in catalogue.PATHS:
+        async for rows, total in catalogue.pages(http, account, stream):
+            problems = [f"{stream}: a row of the list has no id" for row in rows if type(row.get("id")) is not int]
+            yield Page(
+                [_record(stream, row, row["id"]) for row in rows if type(row.get("id")) is int], None, total, problems
+            )
     elif stream == PLACES:
         answer = await api.get(http, account, "/settings")
         settings = answer.get("settings")
@@ -81,29 +87,36 @@ async def pull(
 
 async def read(http: HttpSession, account: Account, stream: str, crm_id: str) -> RawRecord:
     """One object, whole; by the shop's own number if `crm_id` begins with EXTERNAL. Raises NotFoundError."""
+    if stream in catalogue.PATHS:
+        return _record(stream, await catalogue.read(http, account, stream, crm_id), crm_id)
     resource = RESOURCES[stream]
     if crm_id.startswith(EXTERNAL):
-        row = await _by_external_id(http, account, resource, crm_id.removeprefix(EXTERNAL))
+        found = await by_external_id(http, account, resource, crm_id.removeprefix(EXTERNAL))
+        if found is None:
+            raise NotFoundError(f"{resource.path}: RetailCRM has no such externalId", status=404)
+        row = found
     else:
         if not (crm_id.isascii() and crm_id.isdigit() and len(crm_id) < 19):
             raise NotFoundError(f"{stream}: an id of RetailCRM is a whole number")
-        given = (await api.get(http, account, f"{resource.path}/{crm_id}", [("by", "id")])).get(resource.one)
-        if type(given) is not dict or str(given.get("id")) != crm_id:
-            raise RetryError(f"{stream}: RetailCRM answers for {crm_id} with something else")
-        row = given
+        row = await by_id(http, account, resource, crm_id)
     return (await _records(http, account, stream, [row]))[0]
 
 
-async def _by_external_id(http: HttpSession, account: Account, resource: Resource, number: str) -> Row:
+async def by_id(http: HttpSession, account: Account, resource: Resource, crm_id: str) -> Row:
+    """By RetailCRM's own id. Raises NotFoundError."""
+    given = (await api.get(http, account, f"{resource.path}/{crm_id}", [("by", "id")])).get(resource.one)
+    if type(given) is not dict or str(given.get("id")) != crm_id:
+        raise RetryError(f"{resource.path}: RetailCRM answers for {crm_id} with something else")
+    return given
+
+
+async def by_external_id(http: HttpSession, account: Account, resource: Resource, number: str) -> Row | None:
     """By a filter: a path could not hold each text that a shop calls its orders."""
     if not number.strip() or len(number) > ID_LENGTH:
-        raise NotFoundError(f"{resource.path}: there is no such externalId")
-    params = [("limit", api.PAGE_SIZES[0]), *_site_filter(account), ("filter[externalIds][]", number)]
+        return None
+    params = [("limit", api.PAGE_SIZES[0]), *api.site_filter(account), ("filter[externalIds][]", number)]
     rows = api.rows_of(await api.get(http, account, resource.path, params), resource.many)
-    for row in rows:
-        if row.get("externalId") == number and type(row.get("id")) is int:
-            return row
-    raise NotFoundError(f"{resource.path}: RetailCRM has no such externalId", status=404)
+    return next((row for row in rows if row.get("externalId") == number and type(row.get("id")) is int), None)
 
 
 async def list_ids(http: HttpSession, account: Account, stream: str) -> AsyncIterator[Sequence[str]]:
@@ -118,7 +131,7 @@ async def list_ids(http: HttpSession, account: Account, stream: str) -> AsyncIte
     last_id, _ = await _walk_on(http, account, resource, 0, start)
     for _ in range(_MOST_LISTINGS):
         async for rows, _ in api.list_rows(
-            http, account, resource.path, resource.many, _site_filter(account), api.PAGE_SIZES[-1]
+            http, account, resource.path, resource.many, api.site_filter(account), api.PAGE_SIZES[-1]
         ):
             yield [str(row["id"]) for row in rows if type(row.get("id")) is int]
         last_id, has_deleted = await _walk_on(http, account, resource, last_id, start)
@@ -211,7 +224,7 @@ async def _whole(
     found: list[Row] = []
     for start in range(0, len(ids), api.PAGE_SIZES[-1]):
         some = ids[start : start + api.PAGE_SIZES[-1]]
-        params: list[tuple[str, object]] = [("limit", api.size_for(len(some))), *_site_filter(account)]
+        params: list[tuple[str, object]] = [("limit", api.size_for(len(some))), *api.site_filter(account)]
         params += [("filter[ids][]", crm_id) for crm_id in some]
         answer = await api.get(http, account, resource.path, params)
         rows = api.rows_of(answer, resource.many)
@@ -269,7 +282,7 @@ async def _created_in(http: HttpSession, account: Account, stream: str, window: 
     params: list[tuple[str, object]] = [
         (f"filter[{resource.created_from}]", window.start.astimezone(local).date().isoformat()),
         (f"filter[{resource.created_to}]", last.isoformat()),
-        *_site_filter(account),
+        *api.site_filter(account),
     ]
     if stream == "orders":
         params += [("filter[extendedStatus][]", code) for code in account.options.get("statuses") or ()]
@@ -344,11 +357,6 @@ def _scope(account: Account) -> str:
     """Names the filters that a cursor was read with: with others the history says something else."""
     statuses = ",".join(sorted(account.options.get("statuses") or ()))
     return f"{account.options.get('site') or ''}|{statuses}" if account.options.get("site") or statuses else ""
-
-
-def _site_filter(account: Account) -> list[tuple[str, object]]:
-    site = account.options.get("site")
-    return [("filter[sites][]", site)] if site else []
 
 
 def _wall(moment: datetime) -> str:

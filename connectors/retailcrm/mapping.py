@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from connectors.errors import SkipRowError
 from connectors.protocol import MappingContext
@@ -20,7 +21,6 @@ from connectors.records import (
     OrderItems,
     OrderMarketing,
     OrderPayments,
-    Payment,
     Place,
     Problem,
     Reversal,
@@ -32,6 +32,8 @@ from connectors.records import (
     deletion,
 )
 from connectors.retailcrm.client import EXTERNAL, PLACES, STATUS_GROUP, STATUS_HISTORY
+from connectors.retailcrm.lines import line_of, order_discount, payments_of
+from connectors.retailcrm.offers import map_offer, map_stock
 from connectors.retailcrm.statuses import FINAL_GROUPS, vms_status
 from connectors.values.fields import INDEXED_LENGTH, Fields
 from connectors.values.phones import parse_phone
@@ -43,7 +45,11 @@ _UNDONE = ("CANCELLED", "REFUNDED")
 
 def map_record(context: MappingContext, stream: str, crm_id: str, body: str) -> Batch:
     """Canonical records of one stored API record. Raises SkipRowError if nothing of it can be read."""
-    row = read_object(stream, crm_id, body)
+    return map_row(context, stream, crm_id, read_object(stream, crm_id, body))
+
+
+def map_row(context: MappingContext, stream: str, crm_id: str, row: dict[str, Any]) -> Batch:
+    """The same of what an answer has."""
     if stream not in _MAPPERS:
         raise SkipRowError(f"RetailCRM has no stream {stream}")
     id_name, mapper = _MAPPERS[stream]
@@ -78,8 +84,8 @@ def _map_order(batch: Batch, row: Fields, order_id: str, context: MappingContext
     customer = _buyer(row, context)
     if customer is not None:
         batch.customers.append(customer)
-    lines, payments = row.children("items"), _payments(row, order_id)
-    items = [_item(line) for line in lines or ()]
+    lines, payments = row.children("items"), payments_of(row, order_id)
+    items = [line_of(line) for line in lines or ()]
     order = _order(row, order_id, context, customer, items)
     batch.orders.append(order)
     if lines is not None:
@@ -94,7 +100,7 @@ def _map_order(batch: Batch, row: Fields, order_id: str, context: MappingContext
                 order_id, order.status_id, changed_at, order_created_at=order.order_created_at, is_approximate=True
             )
         )
-    _add_sale(batch, row, order, customer, items)
+    _add_sale(batch, row, order, customer, items, context)
     tags = row.child("source")
     if tags is not None:
         marketing = OrderMarketing(
@@ -117,6 +123,8 @@ def _order(
     address, data = delivery.child("address") or empty, delivery.child("data") or empty
     site, created_at = row.id("site"), row.time("createdAt")
     discounts = [item.total_discount for item in items if item is not None and item.total_discount is not None]
+    if of_order := order_discount(row):
+        discounts.append(of_order)
     street = [address.text(name) for name in ("street", "building", "flat")]
     return Order(
         order_id=order_id,
@@ -158,13 +166,23 @@ def _payment_status(row: Fields) -> str | None:
     return None if paid is None else "part_paid" if paid > 0 else "not_paid"
 
 
+def _is_undone(order: Order, context: MappingContext) -> bool:
+    """Whether the status means so: by the project's own map, else by the usual one."""
+    word = order.status_id and vms_status(order.status_id, order.status_group_id, context.status_map)
+    return word in _UNDONE
+
+
 def _add_sale(
-    batch: Batch, row: Fields, order: Order, customer: Customer | None, items: list[OrderItem | None]
+    batch: Batch,
+    row: Fields,
+    order: Order,
+    customer: Customer | None,
+    items: list[OrderItem | None],
+    context: MappingContext,
 ) -> None:
     """An order paid in full is a sale; unpaid again, cancelled or refunded it is none any more."""
     paid_at = row.time("fullPaidAt")
-    is_undone = order.status_id is not None and vms_status(order.status_id, order.status_group_id) in _UNDONE
-    if is_undone or row.data.get("fullPaidAt") in (None, ""):
+    if _is_undone(order, context) or row.data.get("fullPaidAt") in (None, ""):
         batch.reversals.append(Reversal(transaction_id(order.order_id)))
         return
     if paid_at is None or order.grand_total is None:
@@ -288,69 +306,6 @@ def _settings(row: Fields) -> tuple[Fields | None, Fields | None]:
     return row.child("timezone"), row.child("default_currency")
 
 
-def _item(line: Fields) -> OrderItem | None:
-    quantity = line.quantity("quantity")
-    if quantity is None:
-        line.note_missing("quantity")
-        return None
-    offer = line.child("offer") or Fields({}, line.at("offer"), line.notes)
-    price, discount = line.money("initialPrice"), line.money("discountTotal")
-    unit = offer.child("unit")
-    return OrderItem(
-        quantity=quantity,
-        item_id=line.id("id"),
-        offer_id=offer.id("id"),
-        sku=next(
-            (sku for name in ("article", "externalId", "xmlId") if (sku := offer.text(name, INDEXED_LENGTH))), None
-        ),
-        name=offer.text("displayName") or offer.text("name") or line.text("productName"),
-        price=price,
-        # The discount is that of one piece.
-        price_sold=None if price is None else price - (discount or 0),
-        purchased_price=line.money("purchasePrice"),
-        total_discount=None if discount is None else (discount * quantity).quantize(Decimal("0.01")),
-        unit_type=None if unit is None else unit.text("code"),
-    )
-
-
-def _payments(row: Fields, order_id: str) -> list[Payment] | None:
-    """An object keyed by payment id; empty, or as the answer to a creation, a list. None: nothing is known."""
-    value = row.data.get("payments")
-    if value is None:
-        return None
-    if type(value) is dict:
-        entries = [(str(key), entry) for key, entry in value.items()]
-    elif type(value) is list:
-        entries = [(str(index), entry) for index, entry in enumerate(value)]
-    else:
-        row.note("payments", "an object", value)
-        return None
-    found = []
-    for key, entry in entries:
-        if type(entry) is not dict:
-            row.note(f"payments.{key}", "an object", entry)
-            continue
-        fields = Fields(entry, row.at(f"payments.{key}"), row.notes, row.zone)
-        payment_id = fields.id("id") or (key if type(value) is dict else None)
-        amount = fields.money("amount")
-        if payment_id is None or amount is None:
-            fields.note_missing("id", "amount")
-            continue
-        found.append(
-            Payment(
-                payment_id=payment_id,
-                order_id=order_id,
-                amount=amount,
-                status=fields.text("status") or "not-paid",
-                payment_method_id=fields.id("type"),
-                description=fields.text("comment"),
-                transaction_uuid=fields.text("externalId"),
-                paid_at=fields.time("paidAt"),
-            )
-        )
-    return found
-
-
 def _name(row: Fields) -> str | None:
     parts = (row.text("firstName"), row.text("patronymic"), row.text("lastName"))
     return " ".join(part for part in parts if part) or None
@@ -383,4 +338,6 @@ _MAPPERS: dict[str, tuple[str | None, Callable[[Batch, Fields, str, MappingConte
     "status_groups": ("code", _map_status_group),
     "sources": ("code", _map_site),
     PLACES: (None, _map_settings),
+    "offers": ("id", map_offer),
+    "stocks": ("id", map_stock),
 }

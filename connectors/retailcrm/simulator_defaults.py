@@ -34,6 +34,7 @@ PAYMENT_STATUSES = (
     ("invoice", "Выставлен счет", False),
     ("paid", "Оплачен", True),
     ("returned", "Возвращен", False),
+    ("canceled", "Отменен", False),
 )
 PAYMENT_TYPES = (("cash", "Наличные"), ("bank-card", "Банковская карта"), ("bank-transfer", "Банковский перевод"))
 DELIVERY_TYPES = (("courier", "Курьер"), ("self-delivery", "Самовывоз"))

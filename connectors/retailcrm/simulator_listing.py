@@ -6,6 +6,7 @@ last one is empty. `filter=None`, which the vendor's own Python client sends for
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -110,10 +111,13 @@ def _filtered(rows: Sequence[JSON], filters: Any) -> list[JSON]:
             tests.append(_time_test(field, bound, sign))
         elif name in _MEMBERS:
             tests.append(_member_test(_MEMBERS[name], frozenset(texts(value))))
+        elif name == "name":
+            tests.append(_name_test(str(value)))
         elif name == "customerId":
             tests.append(_member_test(lambda row: row.get("customer_id"), frozenset(texts(value))))
         elif name == "email":
-            tests.append(_member_test(lambda row: row.get("email"), frozenset(texts(value))))
+            wanted = frozenset(text.casefold() for text in texts(value))
+            tests.append(_member_test(lambda row: str(row.get("email")).casefold(), wanted))
     return [row for row in rows if all(test(row) for test in tests)]
 
 
@@ -127,6 +131,18 @@ def _time_test(field: str, bound: str, sign: int) -> Callable[[JSON], bool]:
 
 def _member_test(value: Callable[[JSON], Any], wanted: frozenset[str]) -> Callable[[JSON], bool]:
     return lambda row: str(value(row)) in wanted
+
+
+def _name_test(wanted: str) -> Callable[[JSON], bool]:
+    """Of customers: a part of the name, or a phone, however it is written."""
+    digits = re.sub(r"\D", "", wanted)
+
+    def is_meant(row: JSON) -> bool:
+        name = " ".join(str(row.get(part) or "") for part in ("firstName", "patronymic", "lastName"))
+        phones = (re.sub(r"\D", "", str(phone.get("number") or "")) for phone in row.get("phones") or ())
+        return wanted.casefold() in name.casefold() or (len(digits) > 4 and any(digits in phone for phone in phones))
+
+    return is_meant
 
 
 def _bound(value: Any, name: str) -> str:

@@ -144,8 +144,9 @@ async def products(request: Request) -> Response:
 
 @router.get("/store/offers")
 async def offers(request: Request) -> Response:
-    rows = list(account(request).store.offers.values())
-    return answer(list_page(request, "offers", rows, dict, limits=CATALOG_LIMITS))
+    store = account(request).store
+    rows = list(store.offers.values())
+    return answer(list_page(request, "offers", rows, store.offer_body, limits=CATALOG_LIMITS))
 
 
 @router.get("/store/product-groups")

@@ -16,10 +16,11 @@ from connectors.keycrm.simulator_faults import Faults, RequestLog, Throttle
 from connectors.retailcrm import simulator_defaults as defaults
 from connectors.retailcrm.simulator_dictionaries import Dictionaries
 from connectors.retailcrm.simulator_history import History, as_value
-from connectors.retailcrm.simulator_orders import line, refresh, stub
+from connectors.retailcrm.simulator_orders import OWN_DISCOUNT, child_stub, line, refresh, shown, stub
 from connectors.retailcrm.simulator_store import Store
 from connectors.retailcrm.simulator_triggers import Triggers
-from connectors.retailcrm.simulator_values import JSON, number, utc_now
+from connectors.retailcrm.simulator_values import JSON, number, snake, utc_now
+from connectors.retailcrm.simulator_written import Written
 
 
 class SimulatorState(Dictionaries):
@@ -56,6 +57,7 @@ class SimulatorState(Dictionaries):
         self.order_history = History("order", lambda: self.zone)
         self.customer_history = History("customer", lambda: self.zone)
         self.store = Store()
+        self.written = Written()
         self._orders_of: dict[int, set[int]] = {}
         """Order ids by customer id."""
 
@@ -71,8 +73,10 @@ class SimulatorState(Dictionaries):
         site: str = "shop",
         at: datetime | None = None,
         by: str = "user",
+        is_own: bool = False,
         **fields: Any,
     ) -> JSON:
+        """`by` and `is_own` as of orders."""
         with self.lock:
             customer = {
                 **copy.deepcopy(defaults.EMPTY_CUSTOMER),
@@ -95,11 +99,14 @@ class SimulatorState(Dictionaries):
                 at or self.clock(),
                 is_created=True,
                 source=by,
+                is_own=is_own,
             )
             self.triggers.fire("customer", customer)
             return customer
 
-    def update_customer(self, customer_id: int, *, at: datetime | None = None, by: str = "user", **fields: Any) -> JSON:
+    def update_customer(
+        self, customer_id: int, *, at: datetime | None = None, by: str = "user", is_own: bool = False, **fields: Any
+    ) -> JSON:
         """Raises KeyError."""
         with self.lock:
             customer = self.customers[customer_id]
@@ -108,7 +115,13 @@ class SimulatorState(Dictionaries):
                 if old != value:
                     customer[name] = value
                     self.customer_history.add(
-                        stub("customer", customer), _snake(name), old, value, at or self.clock(), source=by
+                        stub("customer", customer),
+                        snake(name),
+                        old,
+                        value,
+                        at or self.clock(),
+                        source=by,
+                        is_own=is_own,
                     )
             self.triggers.fire("customer", customer)
             return customer
@@ -138,7 +151,7 @@ class SimulatorState(Dictionaries):
         orders = [self.orders[order_id] for order_id in self._orders_of.get(customer["id"], ())]
         total = number(sum(order["totalSumm"] for order in orders))
         return {
-            **copy.deepcopy(customer),
+            **{name: copy.deepcopy(value) for name, value in customer.items() if value is not None},
             "ordersCount": len(orders),
             "totalSumm": total,
             "averageSumm": number(total / len(orders)) if orders else 0,
@@ -202,7 +215,7 @@ class SimulatorState(Dictionaries):
                 source=by,
                 is_own=is_own,
             )
-            self.triggers.fire("order", order)
+            self.triggers.fire("order", order, ("status",))
             return order
 
     def update_order(
@@ -211,17 +224,18 @@ class SimulatorState(Dictionaries):
         """Change fields of an order; a changed status is entered at that time. Raises KeyError."""
         with self.lock:
             order = self.orders[order_id]
-            is_status = fields.get("status", order["status"]) != order["status"]
+            changed = []
             for name, value in fields.items():
                 old = order.get(name)
                 if old == value:
                     continue
                 order[name] = value
+                changed.append(snake(name))
                 if name == "status":
                     order["statusUpdatedAt"] = self.wall(at)
                 if name == "customer_id":
                     self._own(order, old)
-                field = "customer" if name == "customer_id" else _snake(name)
+                field = "customer" if name == "customer_id" else snake(name)
                 self.order_history.add(
                     stub("order", order),
                     field,
@@ -232,8 +246,8 @@ class SimulatorState(Dictionaries):
                     is_own=is_own,
                 )
             refresh(order, self.payment_statuses)
-            if is_status:
-                self.triggers.fire("order", order)
+            if changed:
+                self.triggers.fire("order", order, changed)
             return order
 
     def change_status(self, order_id: int, status: str, *, at: datetime | None = None, by: str = "user") -> JSON:
@@ -241,7 +255,13 @@ class SimulatorState(Dictionaries):
         return self.update_order(order_id, at=at, by=by, status=self.statuses[status]["code"])
 
     def set_items(
-        self, order_id: int, items: Sequence[Mapping[str, Any]], *, at: datetime | None = None, by: str = "user"
+        self,
+        order_id: int,
+        items: Sequence[Mapping[str, Any]],
+        *,
+        at: datetime | None = None,
+        by: str = "user",
+        is_own: bool = False,
     ) -> JSON:
         """Replace the lines: those without the id of a line are new, those not given are gone. Raises KeyError."""
         with self.lock:
@@ -252,14 +272,18 @@ class SimulatorState(Dictionaries):
                 item_id = item.get("id")
                 old = known.get(item_id) if isinstance(item_id, int) else None
                 merged = {**old, **item} if old is not None else dict(item)
+                if "discountTotal" in item:
+                    merged.pop(OWN_DISCOUNT, None)
                 new = line(old["id"] if old else self.new_id("item"), merged, self.wall(at))
                 lines.append(new)
                 if old is None or old["quantity"] != new["quantity"]:
+                    quantity = old and old["quantity"]
                     self._log_child(
-                        order, "order_product.quantity", old and old["quantity"], new["quantity"], at, by, item=new
+                        order, "order_product.quantity", quantity, new["quantity"], at, by, is_own, item=new
                     )
             order["items"] = lines
             refresh(order, self.payment_statuses)
+            self.triggers.fire("order", order, ("items",))
             return order
 
     def delete_order(self, order_id: int, *, at: datetime | None = None, combined_to: int | None = None) -> None:
@@ -288,9 +312,7 @@ class SimulatorState(Dictionaries):
 
     def order_body(self, order: JSON) -> JSON:
         """As GET /orders has it."""
-        body = {name: copy.deepcopy(value) for name, value in order.items() if name != "customer_id"}
-        # PHP writes an empty object as an empty list.
-        body["payments"] = {str(key): value for key, value in body["payments"].items()} or []
+        body = shown(order)
         customer = self.customers.get(order["customer_id"])
         if customer is not None:
             body["customer"] = self.customer_body(customer)
@@ -306,6 +328,7 @@ class SimulatorState(Dictionaries):
         status: str = "paid",
         at: datetime | None = None,
         by: str = "user",
+        is_own: bool = False,
         **fields: Any,
     ) -> JSON:
         """Raises KeyError."""
@@ -313,10 +336,13 @@ class SimulatorState(Dictionaries):
             order = self.orders[order_id]
             payment = self._put_payment(order, {"amount": amount, "status": status, **fields}, self.wall(at))
             refresh(order, self.payment_statuses)
-            self._log_child(order, "payments", None, {"id": payment["id"]}, at, by, payment=payment)
+            self._log_child(order, "payments", None, {"id": payment["id"]}, at, by, is_own, payment=payment)
+            self.triggers.fire("order", order, ("payments",))
             return payment
 
-    def change_payment(self, payment_id: int, *, at: datetime | None = None, by: str = "user", **fields: Any) -> JSON:
+    def change_payment(
+        self, payment_id: int, *, at: datetime | None = None, by: str = "user", is_own: bool = False, **fields: Any
+    ) -> JSON:
         """Raises KeyError."""
         with self.lock:
             order = self.order_of_payment(payment_id)
@@ -327,18 +353,23 @@ class SimulatorState(Dictionaries):
                 old = payment.get(name)
                 if old != value:
                     payment[name] = value
-                    field = f"payments.{_snake(name)}"
-                    self._log_child(order, field, as_value(field, old), as_value(field, value), at, by, payment=payment)
+                    field = f"payments.{snake(name)}"
+                    was, now = as_value(field, old), as_value(field, value)
+                    self._log_child(order, field, was, now, at, by, is_own, payment=payment)
             refresh(order, self.payment_statuses)
+            self.triggers.fire("order", order, ("payments",))
             return payment
 
-    def delete_payment(self, payment_id: int, *, at: datetime | None = None, by: str = "user") -> None:
+    def delete_payment(
+        self, payment_id: int, *, at: datetime | None = None, by: str = "user", is_own: bool = False
+    ) -> None:
         """Raises KeyError."""
         with self.lock:
             order = self.order_of_payment(payment_id)
             payment = order["payments"].pop(payment_id)
             refresh(order, self.payment_statuses)
-            self._log_child(order, "payments", {"id": payment_id}, None, at, by, payment=payment)
+            self._log_child(order, "payments", {"id": payment_id}, None, at, by, is_own, payment=payment)
+            self.triggers.fire("order", order, ("payments",))
 
     def order_of_payment(self, payment_id: int) -> JSON:
         """Raises KeyError."""
@@ -359,15 +390,9 @@ class SimulatorState(Dictionaries):
         return bool(self.payment_statuses.get(str(status), {}).get("paymentComplete"))
 
     def _log_child(
-        self, order: JSON, field: str, old: Any, new: Any, at: datetime | None, by: str, **child: JSON
+        self, order: JSON, field: str, old: Any, new: Any, at: datetime | None, by: str, is_own: bool, **child: JSON
     ) -> None:
-        shown: dict[str, Any] = {
-            name: {key: value for key, value in row.items() if key in ("id", "type", "externalId", "offer")}
-            for name, row in child.items()
-        }
-        self.order_history.add(stub("order", order), field, old, new, at or self.clock(), source=by, **shown)
-
-
-def _snake(name: str) -> str:
-    """`managerComment` is `manager_comment` in a history."""
-    return "".join(f"_{character.lower()}" if character.isupper() else character for character in name)
+        rows = {name: child_stub(row) for name, row in child.items()}
+        self.order_history.add(
+            stub("order", order), field, old, new, at or self.clock(), source=by, is_own=is_own, **rows
+        )

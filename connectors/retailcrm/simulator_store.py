@@ -53,6 +53,14 @@ class Store:
         quantity = number(sum(stock["quantity"] for offer in offers for stock in offer["stores"]))
         return {**body, "offers": offers, "minPrice": min(prices), "maxPrice": max(prices), "quantity": quantity}
 
+    def offer_body(self, offer: JSON) -> JSON:
+        """As GET /store/offers has it."""
+        product = next(row for row in self.products.values() if offer["id"] in row["offer_ids"])
+        shown = {name: product[name] for name in ("id", "name", "article", "description") if name in product}
+        quantity = number(sum(stock["quantity"] for stock in offer["stores"]))
+        body = {name: value for name, value in offer.items() if name not in ("stores", "price", "site")}
+        return {**body, "active": product["active"], "quantity": quantity, "product": shown}
+
     def inventory_body(self, offer: JSON, *, has_details: bool) -> JSON:
         body = {name: offer[name] for name in ("id", "externalId", "site", "purchasePrice")}
         body["quantity"] = number(sum(stock["quantity"] for stock in offer["stores"]))
@@ -71,6 +79,7 @@ class Store:
         for stock in stocks:
             row = known.setdefault(str(stock["code"]), {"store": stock["code"], "quantity": 0, "purchasePrice": 0})
             row["quantity"] = number(stock.get("available", row["quantity"]))
+            row["purchasePrice"] = number(stock.get("purchasePrice", row["purchasePrice"]))
         offer["stores"] = list(known.values())
 
     def set_prices(self, offer: JSON, prices: list[Mapping[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -13,11 +13,13 @@ import httpx
 from connectors.retailcrm.simulator_values import JSON
 
 _EXPRESSION = re.compile(r"{{\s*(.*?)\s*}}")
+_CHANGED = re.compile(r"""changeSet\.hasChangedField\(["'](\w+)["']\)""")
 _ORDER: dict[str, Callable[[JSON], Any]] = {
     "order.getId()": lambda order: order["id"],
     "order.getExternalId()": lambda order: order.get("externalId"),
     "order.getNumber()": lambda order: order["number"],
     "order.getStatus().getCode()": lambda order: order["status"],
+    "order.getStatusUpdatedAt()": lambda order: order["statusUpdatedAt"],
     "order.getSite().getCode()": lambda order: order["site"],
 }
 _CUSTOMER: dict[str, Callable[[JSON], Any]] = {
@@ -28,12 +30,20 @@ _CUSTOMER: dict[str, Callable[[JSON], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What happens on a change: `entity` is order or customer; of orders only changes of status and deletions."""
+    """What happens on a change: `entity` is order or customer."""
 
     url: str = field(repr=False)
     parameters: Mapping[str, str]
     entity: str = "order"
     method: str = "POST"
+    is_conditional: bool = True
+    """Of orders only changes of status and deletions, as the condition says that users are told to type."""
+
+    def is_meant(self, entity: str, changed: Collection[str]) -> bool:
+        """`changed` empty: deleted."""
+        return self.entity == entity and (
+            entity != "order" or not self.is_conditional or not changed or "status" in changed
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -57,11 +67,12 @@ class Triggers:
         self.deliveries: list[Delivery] = []
         self._waiting: list[Delivery] = []
 
-    def fire(self, entity: str, row: JSON) -> None:
+    def fire(self, entity: str, row: JSON, changed: Collection[str] = ()) -> None:
+        """`changed`: the fields that `changeSet.hasChangedField` knows; none: it was deleted."""
         known = _ORDER if entity == "order" else _CUSTOMER
         for trigger in self.triggers:
-            if trigger.entity == entity:
-                values = {name: _render(text, known, row) for name, text in trigger.parameters.items()}
+            if trigger.is_meant(entity, changed):
+                values = {name: _render(text, known, row, changed) for name, text in trigger.parameters.items()}
                 delivery = Delivery(trigger, values)
                 self.deliveries.append(delivery)
                 self._waiting.append(delivery)
@@ -83,11 +94,14 @@ class Triggers:
         return waiting
 
 
-def _render(text: str, known: Mapping[str, Callable[[JSON], Any]], row: JSON) -> str:
-    """Twig writes nothing for what is null or unknown."""
+def _render(text: str, known: Mapping[str, Callable[[JSON], Any]], row: JSON, changed: Collection[str]) -> str:
+    """Twig writes nothing for what is null, unknown or false. Of its filters `date` is known, in the form of times."""
 
     def value(match: re.Match[str]) -> str:
-        found = known[match[1]](row) if match[1] in known else None
+        expression = match[1].partition("|")[0].strip()
+        if asked := _CHANGED.fullmatch(expression):
+            return "1" if asked[1] in changed else ""
+        found = known[expression](row) if expression in known else None
         return "" if found is None else str(found)
 
     return _EXPRESSION.sub(value, text)

@@ -98,3 +98,8 @@ def read_json(form: Mapping[str, str], name: str) -> Any:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
         raise ApiError(400, "Errors in the entity format", [f"{name}: not valid JSON"]) from None
+
+
+def snake(name: str) -> str:
+    """`managerComment` is `manager_comment` in a history."""
+    return "".join(f"_{character.lower()}" if character.isupper() else character for character in name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from connectors.protocol import Vocabulary
+
 DEFAULT_STATUS_MAP: Mapping[str, str] = {
     "new": "PENDING",
     "acceptance": "CONFIRMED",
@@ -19,6 +21,39 @@ agreed upon is called approval; acceptance is what the requirement calls it."""
 
 FINAL_GROUPS = ("complete", "cancel")
 """Groups in which an order's life ends."""
+
+PAYMENT_STATUS_CODES: Mapping[str, tuple[str, ...]] = {
+    "pending": ("not-paid", "invoice", "wait-approved", "payment-start", "credit-check"),
+    "paid": ("paid",),
+    "refunded": ("returned", "refund", "canceled", "not-paid"),
+    "cancelled": ("canceled", "fail", "not-paid"),
+}
+"""What a payment of the warehouse is at RetailCRM: the first that the account has. Each account may change its list, so
+the last ones say no more than that it is not paid."""
+
+VOCABULARY = Vocabulary(
+    statuses={
+        **DEFAULT_STATUS_MAP,
+        # Of the statuses of a group, those that say no more than the warehouse does: a new account has them.
+        "client-confirmed": "CONFIRMED",
+        "send-to-delivery": "SHIPPED",
+        "cancel-other": "CANCELLED",
+    },
+    status_groups=DEFAULT_STATUS_MAP,
+    names_groups=True,
+    payment_statuses={
+        "invoice": "pending",
+        "wait-approved": "pending",
+        "payment-start": "pending",
+        "credit-check": "pending",
+        "not-paid": "pending",
+        "paid": "paid",
+        "returned": "refunded",
+        "refund": "refunded",
+        "canceled": "cancelled",
+        "fail": "cancelled",
+    },
+)
 
 
 def vms_status(

@@ -7,6 +7,7 @@ holds what, and is what the user is told to copy into the trigger.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -26,6 +27,8 @@ DEFAULT_TEMPLATE: Mapping[str, str] = {
     "order_id": "{{ order.getId() }}",
     "external_id": "{{ order.getExternalId() }}",
     "status": "{{ order.getStatus().getCode() }}",
+    "status_at": "{{ order.getStatusUpdatedAt()|date('Y-m-d H:i:s') }}",
+    "status_changed": "{{ changeSet.hasChangedField('status') }}",
 }
 CUSTOMER_TEMPLATE: Mapping[str, str] = {"customer_id": "{{ customer.getId() }}"}
 """Understood besides, for a trigger on changes of customers."""
@@ -37,6 +40,8 @@ _IDENTITIES = {
     "customer.externalId": ("customers", EXTERNAL),
 }
 """Expression -> (stream, what its ids begin with)."""
+_STATUS, _STATUS_AT = "order.status.code", "order.statusUpdatedAt"
+_STATUS_CHANGED = "changeSet.hasChangedField('status')"
 _GETTER = re.compile(r"get([A-Z])(\w*)\(\)")
 _NOT_PAYLOAD = frozenset({"token", "project"})
 _MOST_FIELDS = 200
@@ -97,7 +102,27 @@ def map_webhook(context: MappingContext, body: str) -> Batch:
     objects = _objects(values, context)
     if not objects:
         raise SkipRowError("no parameter of the webhook names an order or customer: check webhook_template")
-    return Batch(rereads=[Reread(stream, crm_id) for stream, crm_id in objects.items()])
+    seen = _fingerprint(values, objects.get("orders"), context)
+    return Batch(
+        rereads=[Reread(stream, crm_id, seen if stream == "orders" else None) for stream, crm_id in objects.items()]
+    )
+
+
+def status_fingerprint(order_id: str, status: str, entered_at: str) -> bytes | None:
+    """Of an order that entered a status (code) at a time of the account's clocks; None where the time is missing."""
+    entered_at = entered_at.strip()[:19].replace("T", " ")
+    if not entered_at:
+        return None
+    return hashlib.sha256(f"{order_id}\x00{status}\x00{entered_at}".encode()).digest()
+
+
+def _fingerprint(values: Mapping[str, Any], order_id: str | None, context: MappingContext) -> bytes | None:
+    """Of a change of status; of nothing else does a payload tell enough to know that it is an echo."""
+    told = {_expression(text): str(values.get(name) or "") for name, text in template_of(context.options).items()}
+    if order_id is None or order_id.startswith(EXTERNAL) or told.get(_STATUS_CHANGED) not in ("1", "true"):
+        return None
+    status, entered_at = told.get(_STATUS), told.get(_STATUS_AT)
+    return status_fingerprint(order_id, status, entered_at) if status and entered_at else None
 
 
 def instructions(options: Mapping[str, Any], url: str) -> str:
@@ -107,6 +132,8 @@ def instructions(options: Mapping[str, Any], url: str) -> str:
         "RetailCRM has no API for webhooks of orders. In its settings add a trigger on 'order change' with the "
         "condition changeSet.hasChangedField(\"status\") or changeSet.isDelete(), the action 'HTTP request', method "
         f"POST, the URL {url}, and the parameters {typed}. "
+        "To have other changes of orders at once as well, leave the condition out, and for changes of customers add a "
+        "trigger on 'customer change' with the parameter customer_id = {{ customer.getId() }}. "
         "SECRET is the project's webhook.secret; RetailCRM signs nothing, so the token is all that proves the sender"
     )
 
@@ -131,7 +158,8 @@ def _objects(values: Mapping[str, Any], context: MappingContext) -> dict[str, st
 def _expression(text: str) -> str:
     """`{{ order.getStatus().getCode()|raw }}` and `order.status.code` are one."""
     inner = text.strip().removeprefix("{{").removesuffix("}}").partition("|")[0]
-    return _GETTER.sub(lambda match: match[1].lower() + match[2], "".join(inner.split()))
+    inner = "".join(inner.split()).replace('"', "'")
+    return _GETTER.sub(lambda match: match[1].lower() + match[2], inner)
 
 
 def _pairs(body: bytes) -> Sequence[tuple[str, str]]:

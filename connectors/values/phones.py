@@ -29,6 +29,16 @@ def parse_phone(text: str, region: str | None = None) -> str | None:
     return None
 
 
+def national_digits(e164: str) -> str | None:
+    """The number as it is dialled within its country, without separators; None if it is no number in E.164."""
+    try:
+        number = phonenumbers.parse(e164, None)
+    except phonenumbers.NumberParseException:
+        return None
+    national = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return "".join(character for character in national if character.isdigit())
+
+
 def _parse_one(text: str, region: str | None) -> str | None:
     digits = sum(character.isdigit() for character in text)
     if not 5 <= digits <= 30:

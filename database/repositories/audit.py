@@ -69,6 +69,22 @@ async def is_recorded(
     return await cursor.fetchone() is not None
 
 
+async def newest_of(connection: Connection, project_id: str, object: str) -> AuditEntry | None:  # noqa: A002
+    """The newest entry about this object of a project."""
+    cursor = await connection.execute(
+        """
+        select audit_id, at, actor, action, project_id, object, before, after
+        from config.audit_log
+        where project_id = %s and object = %s
+        order by audit_id desc
+        limit 1
+        """,
+        [project_id, object],
+    )
+    row = await cursor.fetchone()
+    return None if row is None else AuditEntry(**row)
+
+
 async def entries(
     connection: Connection, *, project_id: str | None = None, before_id: int | None = None, limit: int = 100
 ) -> list[AuditEntry]:

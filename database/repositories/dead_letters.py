@@ -19,13 +19,17 @@ RETRY_SECONDS = (120.0, 240.0, 480.0)
 @dataclass(frozen=True, slots=True)
 class Letter:
     source: str
-    """webhook, api, request, or an outbound action"""
+    """webhook, api, request, vms (an object of core on its way there), or an outbound action"""
     error_word: ErrorWord
     reason: str
     raw_id: int | None = None
     stream: str | None = None
     crm_id: str | None = None
     payload: str | None = None
+    request: str | None = None
+    """Outbound: what was sent, without secrets."""
+    answer: str | None = None
+    """Outbound: what was said to it."""
     frames: Sequence[str] = ()
     """Where the connector failed, if it did; for the log, not stored here."""
 
@@ -56,8 +60,9 @@ async def open_many(
 ) -> list[FailedLetter]:
     """Open inbound letters; one that is open for the same thing gets the newer reason and another attempt.
 
-    A raw row is tried again after `RETRY_SECONDS`, and has permanently failed when the last retry fails too; what is no
-    raw row (a request, retried before; a row of a page that is no record) has so at once. `also_discarded` false: what
+    A raw row, or an object on its way into vms, is tried again after `RETRY_SECONDS`, and has permanently failed when
+    the last retry fails too; anything else (a request, retried before; a row of a page that is no record) has so at
+    once. `also_discarded` false: what
     a person has discarded stays closed. Returns those that have permanently failed.
     """
     if not letters:
@@ -68,11 +73,11 @@ async def open_many(
             project_id, source, raw_id, stream, crm_id, error_word, reason, payload, state, next_retry_at
         )
         select %(project)s, source, raw_id, stream, crm_id, error_word, reason, payload,
-            case when raw_id is null then 'permanently_failed' else 'open' end,
-            case when raw_id is not null then clock_timestamp() + %(waits)s[1] * interval '1 second' end
+            case when can_wait then 'open' else 'permanently_failed' end,
+            case when can_wait then clock_timestamp() + %(waits)s[1] * interval '1 second' end
         from json_to_recordset(%(letters)s::json) as l (
             source text, raw_id bigint, stream text, crm_id text, error_word text, reason text, payload text
-        )
+        ), lateral (select raw_id is not null or source = 'vms') as w (can_wait)
         where %(also_discarded)s or not exists (
             select from sync.dead_letters as d
             where d.project_id = %(project)s and d.state = 'discarded' and d.direction = 'inbound'
@@ -151,17 +156,18 @@ async def open_outbound(connection: Connection, project_id: str, letter: Letter)
     await connection.execute(
         """
         insert into sync.dead_letters as stored (
-            project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload, state
+            project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload, request, answer, state
         )
-        values (%s, 'outbound', %s, %s, %s, %s, %s, %s, %s, 'permanently_failed')
+        values (%s, 'outbound', %s, %s, %s, %s, %s, %s, %s, %s, %s, 'permanently_failed')
         on conflict (project_id, direction, source, coalesce(raw_id, 0), coalesce(stream, ''), coalesce(crm_id, ''))
             where state in ('open', 'permanently_failed')
         do update set error_word = excluded.error_word, reason = excluded.reason, payload = excluded.payload,
-            attempts = stored.attempts + 1, last_failed_at = clock_timestamp()
+            request = excluded.request, answer = excluded.answer, attempts = stored.attempts + 1,
+            last_failed_at = clock_timestamp()
         """,
         [
             project_id, letter.source, letter.raw_id, letter.stream, letter.crm_id, letter.error_word, letter.reason,
-            letter.payload,
+            letter.payload, letter.request, letter.answer,
         ],
     )  # fmt: skip
 
@@ -176,6 +182,19 @@ async def resolve_delivery(connection: Connection, project_id: str, delivery_id:
             and state in ('open', 'permanently_failed')
         """,
         [project_id, delivery_id],
+    )
+
+
+async def resolve_outbox(connection: Connection, project_id: str, entity: str, vms_id: int) -> None:
+    """Close the letter of an object of vms that the CRM has taken at last."""
+    await connection.execute(
+        """
+        update sync.dead_letters
+        set state = 'resolved', closed_at = clock_timestamp(), closed_by = 'sent'
+        where project_id = %s and direction = 'outbound' and source = 'outbox' and stream = %s and raw_id = %s
+            and state in ('open', 'permanently_failed')
+        """,
+        [project_id, entity, vms_id],
     )
 
 
@@ -215,6 +234,23 @@ async def resolve_request(connection: Connection, project_id: str, stream: str |
     )
 
 
+async def resolve_inbound(
+    connection: Connection, project_id: str, source: str, applied: Sequence[tuple[str, str]]
+) -> None:
+    """Close the letters of this source for objects (stream, crm_id) that are applied now."""
+    if applied:
+        await connection.execute(
+            """
+            update sync.dead_letters as d
+            set state = 'resolved', closed_at = clock_timestamp(), closed_by = 'applied'
+            from unnest(%s::text[], %s::text[]) as a (stream, crm_id)
+            where d.project_id = %s and d.state in ('open', 'permanently_failed') and d.direction = 'inbound'
+                and d.source = %s and d.stream = a.stream and d.crm_id = a.crm_id
+            """,
+            [[stream for stream, _ in applied], [crm_id for _, crm_id in applied], project_id, source],
+        )
+
+
 async def list_letters(
     connection: Connection, *, project_id: str | None = None, state: str | None = "open", limit: int = 100
 ) -> list[dict[str, Any]]:
@@ -222,7 +258,7 @@ async def list_letters(
     cursor = await connection.execute(
         """
         select dead_letter_id, project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload,
-            state, attempts, next_retry_at, first_failed_at, last_failed_at, closed_at, closed_by
+            request, answer, state, attempts, next_retry_at, first_failed_at, last_failed_at, closed_at, closed_by
         from sync.dead_letters
         where (%(project)s::text is null or project_id = %(project)s)
             and (%(state)s::text is null or state = %(state)s
@@ -233,6 +269,19 @@ async def list_letters(
         {"project": project_id, "state": state, "limit": limit},
     )
     return await cursor.fetchall()
+
+
+async def get(connection: Connection, dead_letter_id: int) -> dict[str, Any] | None:
+    """One letter with all there is of it, whatever its state."""
+    cursor = await connection.execute(
+        """
+        select dead_letter_id, project_id, direction, source, raw_id, stream, crm_id, error_word, reason, payload,
+            request, answer, state, attempts, next_retry_at, first_failed_at, last_failed_at, closed_at, closed_by
+        from sync.dead_letters where dead_letter_id = %s
+        """,
+        [dead_letter_id],
+    )
+    return await cursor.fetchone()
 
 
 async def select_open(connection: Connection, *, ids: Sequence[int] | None, project_id: str | None) -> list[OpenLetter]:

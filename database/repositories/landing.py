@@ -124,6 +124,22 @@ async def land_rejected(connection: Connection, rows: Sequence[RejectedRow]) -> 
     return await _land(connection, _LAND_REJECTED, rows)
 
 
+async def keep_webhook(connection: Connection, row: WebhookRow) -> int:
+    """Keep a webhook that is applied in the caller's transaction and is not for core. Returns its event id."""
+    cursor = await connection.execute(
+        """
+        insert into raw.webhook_events
+            (project_id, crm, event_name, content_type, content_hash, headers, query, remote_address, body)
+        values (%s, %s, %s, nullif(%s, ''), %s, %s::jsonb, %s::jsonb, nullif(%s, '')::inet, %s)
+        returning event_id
+        """,
+        list(row),
+    )
+    found = await cursor.fetchone()
+    assert found is not None
+    return int(found["event_id"])
+
+
 async def webhook_settings(connection: Connection, mapping_secrets: Collection[str] = ()) -> list[WebhookSettings]:
     """Every project, enabled or not: what a stopped project is sent is kept too."""
     cursor = await connection.execute(

@@ -202,7 +202,9 @@ async def read_all(
     max_rows: int,
     max_characters: int,
 ) -> AsyncIterator[list[RawRow]]:
-    """Everything a project has received in [since, until), in order of arrival, in portions. Needs a transaction."""
+    """Everything a project has received in [since, until), in order of arrival, in portions. Needs a transaction.
+
+    Changes that the warehouse sent are not among it: they have never been on their way into core."""
     async with connection.cursor(name="raw_names") as cursor:
         # Names alone are sorted, so that the sort stays small whatever the size of the bodies.
         await cursor.execute(
@@ -211,7 +213,7 @@ async def read_all(
             from (
                 select 'webhook' as source, event_id as raw_id, received_at as arrived_at
                 from raw.webhook_events
-                where project_id = %(project)s
+                where project_id = %(project)s and crm <> 'vms'
                 union all
                 select 'api', record_id, fetched_at from raw.api_records where project_id = %(project)s
             ) as names
@@ -235,7 +237,8 @@ async def count_all(
         """
         select (
             select count(*) from raw.webhook_events
-            where project_id = %(project)s and (%(since)s::timestamptz is null or received_at >= %(since)s)
+            where project_id = %(project)s and crm <> 'vms'
+                and (%(since)s::timestamptz is null or received_at >= %(since)s)
                 and (%(until)s::timestamptz is null or received_at < %(until)s)
         ) + (
             select count(*) from raw.api_records

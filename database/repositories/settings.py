@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import psycopg
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json, Jsonb
 
 from database.connection import Connection
 
@@ -23,7 +23,7 @@ ALL_GROUPS = "*"
 
 _PROJECT_COLUMNS = """
     project_id, name, crm, base_url, timezone, region, currency, is_enabled, disabled_reason, near_threshold, webhook,
-    sync, options, status_map, conflict_policy, updated_at
+    sync, options, status_map, conflict_policy, vms, updated_at
 """
 
 
@@ -46,7 +46,10 @@ class ProjectRow:
     sync: dict[str, Any]
     options: dict[str, Any]
     status_map: dict[str, str]
+    """In the settings' order: of several statuses with one meaning, the first is what is sent."""
     conflict_policy: str | dict[str, str]
+    vms: dict[str, Any]
+    """Flags of the two-way sync; empty: the settings say nothing of it."""
     updated_at: datetime
 
 
@@ -66,6 +69,7 @@ class ProjectValues:
     options: Mapping[str, Any]
     status_map: Mapping[str, str]
     conflict_policy: str | Mapping[str, str]
+    vms: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +192,11 @@ async def upsert_project(connection: Connection, project_id: str, values: Projec
         """
         insert into config.projects as stored (
             project_id, name, crm, base_url, timezone, region, currency, near_threshold, webhook, sync, options,
-            status_map, conflict_policy
+            status_map, conflict_policy, vms
         )
         values (
             %(project_id)s, %(name)s, %(crm)s, %(base_url)s, %(timezone)s, %(region)s, %(currency)s, %(near_threshold)s,
-            %(webhook)s, %(sync)s, %(options)s, %(status_map)s, %(conflict_policy)s
+            %(webhook)s, %(sync)s, %(options)s, %(status_map)s, %(conflict_policy)s, %(vms)s
         )
         on conflict (project_id) do update set
             name = excluded.name,
@@ -207,6 +211,7 @@ async def upsert_project(connection: Connection, project_id: str, values: Projec
             options = excluded.options,
             status_map = excluded.status_map,
             conflict_policy = excluded.conflict_policy,
+            vms = excluded.vms,
             updated_at = clock_timestamp()
         """,
         {
@@ -221,8 +226,9 @@ async def upsert_project(connection: Connection, project_id: str, values: Projec
             "webhook": Jsonb(values.webhook),
             "sync": Jsonb(values.sync),
             "options": Jsonb(values.options),
-            "status_map": Jsonb(values.status_map),
+            "status_map": Json(values.status_map),
             "conflict_policy": Jsonb(values.conflict_policy),
+            "vms": Jsonb(values.vms),
         },
     )
 

@@ -26,6 +26,17 @@ class DueRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class TwoWayBacklog:
+    """What may be sent or applied now."""
+
+    count: int
+    oldest_seconds: float
+    """0: nothing waits but what waits for a CRM that does not answer."""
+    newest: str
+    """Another text as soon as something new waits."""
+
+
+@dataclass(frozen=True, slots=True)
 class LastPull:
     """What pulling an active project last came to."""
 
@@ -67,6 +78,38 @@ async def queue_head(connection: Connection) -> QueueHead | None:
     )
     row = await cursor.fetchone()
     return None if row is None else QueueHead(**row)
+
+
+async def two_way_backlog(connection: Connection) -> TwoWayBacklog:
+    """Rows of the outbox and the inbound queue of enabled projects; what somebody is sending counts after a minute."""
+    cursor = await connection.execute(
+        """
+        with waiting as (
+            select project_id, outbox_id as id, greatest(changed_at, not_before) as since, true as goes_out
+            from sync.outbox
+            where state = 'waiting' and not_before <= clock_timestamp()
+            union all
+            select project_id, outbox_id, claimed_at, true
+            from sync.outbox
+            where state = 'sending' and claimed_at <= clock_timestamp() - interval '1 minute'
+            union all
+            select project_id, queue_id, greatest(enqueued_at, not_before), false
+            from sync.inbound_queue
+            where not_before <= clock_timestamp()
+        )
+        select count(*) as count,
+            coalesce(extract(epoch from clock_timestamp() - min(w.since) filter (where not (w.goes_out and exists (
+                select from sync.alerts as a
+                where a.project_id = w.project_id and a.kind = 'crm_away' and a.resolved_at is null
+            )))), 0)::float8 as oldest_seconds,
+            concat(max(w.id) filter (where w.goes_out), '-', max(w.id) filter (where not w.goes_out)) as newest
+        from waiting as w
+        join config.projects as p on p.project_id = w.project_id and p.is_enabled
+        """
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return TwoWayBacklog(**row)
 
 
 async def due_requests(connection: Connection, *, single_older_than: timedelta, limit: int) -> list[DueRequest]:

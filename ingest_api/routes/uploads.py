@@ -21,13 +21,13 @@ from starlette.responses import Response, StreamingResponse
 from connectors.csv import report
 from database.repositories import csv_imports
 from database.repositories.csv_imports import CsvImport, ErrorRow
-from ingest_api.answers import json_answer
 from ingest_api.authenticate import find_project, read_authentic
 from ingest_api.problems import ProblemError, database_away
 from ingest_api.projects import Project
 from ingest_api.requests import BodyReader
 from ingest_api.services import Services, services_of
 from sync import csv_import
+from web.answers import json_answer
 
 INLINE_BYTES = 1024 * 1024
 """A larger file is imported by the relay, and its upload answered 202."""

@@ -64,6 +64,7 @@ def objects(values: ProjectValues, rules: Rules) -> Objects:
         "near_threshold": format(values.near_threshold, "f"),
         **{f"webhook {name}": value for name, value in values.webhook.items()},
         **{f"sync {name}": value for name, value in values.sync.items()},
+        **{f"vms {name}": value for name, value in values.vms.items()},
         **{f"option {name}": value for name, value in values.options.items()},
         **{f"status_map {name}": value for name, value in values.status_map.items()},
         "conflict_policy": values.conflict_policy,

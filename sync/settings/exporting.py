@@ -94,6 +94,7 @@ def _document(row: ProjectRow, rules: Rules, secrets: list[str]) -> dict[str, An
         ],
         "working_hours": _working_hours(rules),
         "status_map": dict(values.status_map),
+        "vms": dict(values.vms),
         "conflict_policy": (None if _is_default("conflict_policy", values.conflict_policy) else values.conflict_policy),
     }
     return {name: value for name, value in document.items() if value not in (None, {}, [])}

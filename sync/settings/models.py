@@ -84,6 +84,24 @@ class Sync(Section):
     max_concurrent_requests: Annotated[int, whole(1, 100)] = 10
 
 
+class Vms(Section):
+    """Two-way sync with the warehouse system, switched on part by part. Given at all, it is on both ways."""
+
+    outbound_orders: Flag = True
+    """Orders, their payments and shipments go to the CRM."""
+    outbound_customers: Flag = True
+    stock: Flag = True
+    """Articles, their stock and prices go to the CRM."""
+    inbound: Flag = True
+    """What changes at the CRM comes into vms."""
+    dry_run: Flag = False
+    """Nothing is sent; what would be is logged."""
+    earlier_orders: Flag = False
+    """Once a customer is linked to the CRM, the orders made before are sent too."""
+    clock_skew_seconds: Annotated[int, whole(0, 3600)] = 5
+    """Changes on both sides as close as that count as made at once."""
+
+
 class RateLimit(Section):
     """Replaces the vendor's own limit."""
 
@@ -229,3 +247,5 @@ class Project(Section):
     working_hours: WorkingHours = WorkingHours()
     status_map: dict[Identifier, VmsStatus] = {}
     conflict_policy: Policy | dict[Identifier, Policy] = "newest"
+    vms: Vms | None = None
+    """None: changes in vms are sent, and the CRM's come in only if there is a `status_map`."""

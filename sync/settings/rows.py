@@ -20,10 +20,11 @@ from database.repositories.settings import (
     UrgentRow,
 )
 from sync.settings.hours import canonical_windows, week_of
-from sync.settings.models import Project, Sync, Webhook
+from sync.settings.models import Project, Sync, Vms, Webhook
 
 WEBHOOK_DEFAULTS: dict[str, Any] = Webhook().model_dump(mode="json", exclude={"secret"})
 SYNC_DEFAULTS: dict[str, Any] = Sync().model_dump(mode="json")
+VMS_DEFAULTS: dict[str, Any] = Vms().model_dump(mode="json")
 
 
 def values_of(project: Project) -> ProjectValues:
@@ -41,6 +42,7 @@ def values_of(project: Project) -> ProjectValues:
         options=project.options,
         status_map=project.status_map,
         conflict_policy=project.conflict_policy,
+        vms={} if project.vms is None else project.vms.model_dump(mode="json"),
     )
 
 
@@ -59,6 +61,7 @@ def stored_values(row: ProjectRow) -> ProjectValues:
         options=row.options,
         status_map=row.status_map,
         conflict_policy=row.conflict_policy,
+        vms={**VMS_DEFAULTS, **row.vms} if row.vms else {},
     )
 
 

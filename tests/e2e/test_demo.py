@@ -36,7 +36,7 @@ SHOPS = ("print-shop", "gift-shop")
 
 def start_demo(home: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    ports = {f"CRM_ELT_{name}_PORT": str(free_port()) for name in ("INGEST", "DAGSTER", "DOCS")}
+    ports = {f"CRM_ELT_{name}_PORT": str(free_port()) for name in ("INGEST", "DASHBOARD", "DAGSTER", "DOCS")}
     environment |= {"CRM_ELT_HOME": str(home), **ports, **variables}
     return subprocess.Popen(
         [sys.executable, "-m", "cli", "demo", *words],
@@ -214,11 +214,12 @@ def test_sales_agree_with_what_the_accounts_hold(demo: Demo) -> None:
 
 
 def test_the_demo_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    ports = {"CRM_ELT_INGEST_PORT": free_port(), "CRM_ELT_DAGSTER_PORT": free_port(), "CRM_ELT_DOCS_PORT": free_port()}
+    ports = {f"CRM_ELT_{name}_PORT": free_port() for name in ("INGEST", "DASHBOARD", "DAGSTER", "DOCS")}
     with serving(start_demo(tmp_path, **{name: str(port) for name, port in ports.items()})) as demo:
         demo.wait_until_it_serves(START_SECONDS)
         family = psutil.Process(demo.process.pid).children(recursive=True)
         assert answer(f"http://127.0.0.1:{ports['CRM_ELT_INGEST_PORT']}/health/ready") == 200
+        assert answer(f"http://127.0.0.1:{ports['CRM_ELT_DASHBOARD_PORT']}/health/ready") == 200
         assert answer(f"http://127.0.0.1:{ports['CRM_ELT_DAGSTER_PORT']}/server_info") == 200
         assert answer(f"http://127.0.0.1:{ports['CRM_ELT_DOCS_PORT']}/manifest.json") == 200
         assert demo.stop(signal.SIGINT) == 0

@@ -43,7 +43,7 @@ class Stack:
 
     def __init__(self, home: Path, url: str, api_key: str) -> None:
         self.home = home
-        self.ports = {name: free_port() for name in ("INGEST", "DAGSTER", "DOCS")}
+        self.ports = {name: free_port() for name in ("INGEST", "DASHBOARD", "DAGSTER", "DOCS")}
         self.settings = home / "settings.yaml"
         self.settings.write_text(SETTINGS.format(url=url), encoding="utf-8")
         self._environment = {

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from connectors import webhook_auth
-from connectors.errors import NotFoundError, SkipRowError
+from connectors.errors import ConnectorError, NotFoundError, SkipRowError
 from connectors.http import HttpSession
 from connectors.protocol import (
     Account,
     Capabilities,
+    Change,
     Cursor,
     Health,
     MappingContext,
     Page,
+    PushResult,
     RawRecord,
     Stream,
+    Vocabulary,
     WebhookAuth,
     WebhookRequest,
     Window,
@@ -48,6 +51,7 @@ from connectors.records import (
     Transaction,
     deletion,
 )
+from tests.support.toy_books import ToyBooks
 
 STREAMS = (
     Stream("statuses", is_dictionary=True),
@@ -73,6 +77,12 @@ class ToyCrm:
     problems: list[str] = field(default_factory=list)
     unlisted: set[str] = field(default_factory=set)
     """Ids that a list of all leaves out, as one that was cut short."""
+    books: ToyBooks = field(default_factory=ToyBooks)
+    """What it was sent."""
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    most: dict[str, int] = field(default_factory=lambda: {"order": 1, "customer": 1, "article": 50, "payment": 1})
+    before_push: Callable[[Sequence[Change]], Any] | None = None
+    """Called before changes are taken; may raise, or return an awaitable."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -179,7 +189,20 @@ class ToyCrm:
         return request.body.decode()
 
     async def check_health(self, http: HttpSession, account: Account) -> Health:
+        self.books.health_checks += 1
+        if self.books.trouble == "away":
+            return Health(False, "The toy CRM cannot be reached.")
         return Health(True, "The toy CRM answers.")
+
+    def most_pushed(self, entity: str, account: Account) -> int:
+        return self.most[entity]
+
+    async def push(
+        self, http: HttpSession, account: Account, changes: Sequence[Change]
+    ) -> Sequence[PushResult | ConnectorError]:
+        if self.before_push is not None and (waiting := self.before_push(changes)) is not None:
+            await waiting
+        return self.books.push(changes)
 
     async def register_webhook(self, http: HttpSession, account: Account, url: str) -> str:
         return f"Registered {url}."

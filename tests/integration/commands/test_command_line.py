@@ -247,6 +247,7 @@ def test_pulling_from_a_time_in_the_future_is_refused(cli: Cli, settings: Path, 
         (("migrate", "--to", "base"), "deletes the tables"),
         (("dead-letters", "retry", "9999"), "There is no open dead letter 9999"),
         (("dead-letters", "discard", "9999"), "There is no open dead letter 9999"),
+        (("dead-letters", "show", "9999"), "There is no dead letter 9999"),
         (("dead-letters", "retry", "9" * 30), "is not in the range"),
     ],
 )
@@ -394,6 +395,10 @@ def test_a_webhook_that_cannot_be_applied_is_listed_with_its_reason_and_can_be_d
     code, out, err = cli("dead-letters", "list")
     assert code == 0, err
     assert "context.id" in out
+    number = str(letter["dead_letter_id"])
+    code, out, err = cli("dead-letters", "show", number)
+    assert (code, f"dead_letter_id: {number}" in out, "source: webhook" in out) == (0, True, True), err
+    assert result(cli, "dead-letters", "show", number, "--json")["reason"] == letter["reason"]
 
     code, out, err = cli("dead-letters", "retry", str(letter["dead_letter_id"]))
     assert code == 1

@@ -17,7 +17,7 @@ from connectors import registry
 from connectors.errors import ConfigError, NotFoundError, RetryError
 from connectors.keycrm.simulator import SimulatorState, create_app
 from connectors.protocol import Account, MappingContext, WebhookRequest
-from connectors.records import Batch, Reread, Stock
+from connectors.records import Batch, Stock
 from tests.conformance.suite import SECRET, Clock, pull, session
 from tests.conformance.test_keycrm import SimulatedKeyCrm
 from tests.support.http_server import serve
@@ -222,7 +222,8 @@ def test_what_the_simulator_sends_is_read_in_each_encoding(encoding: str) -> Non
         request = _encoded(payload, encoding)
         batch = KEYCRM.map_webhook(CONTEXT, None, KEYCRM.check_webhook(request, CONTEXT), clock.now)
         assert not batch.problems
-        assert batch.rereads == [Reread("orders", str(order.id))]
+        [reread] = batch.rereads
+        assert (reread.stream, reread.crm_id) == ("orders", str(order.id))
         assert batch.status_events[0].status_id == str(payload["context"]["status_id"])
         assert batch.orders[0].grand_total == Decimal(401)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -438,4 +439,55 @@ def test_what_a_trigger_sends_is_understood(method: str) -> None:
     context = SimulatedRetailCrm(state, Clock(), url).account().context
     for request in received:
         body = RETAILCRM.check_webhook(request, context)
-        assert RETAILCRM.map_webhook(context, None, body, Clock().now).rereads == [Reread("orders", str(order["id"]))]
+        [reread] = RETAILCRM.map_webhook(context, None, body, Clock().now).rereads
+        assert reread == Reread("orders", str(order["id"]), reread.fingerprint)
+
+
+def test_a_trigger_without_a_condition_tells_of_every_change_and_only_of_a_status_with_a_fingerprint() -> None:
+    state = SimulatorState(clock=Clock())
+    always = Trigger("http://127.0.0.1:1/never", DEFAULT_TEMPLATE, is_conditional=False)
+    state.triggers.triggers += [always, Trigger("http://127.0.0.1:1/never", DEFAULT_TEMPLATE)]
+    order = state.add_order()
+    state.update_order(order["id"], managerComment="x")
+    payment = state.add_payment(order["id"], 5, status="not-paid")
+    state.change_payment(payment["id"], status="paid")
+    state.change_status(order["id"], "complete")
+    state.delete_order(order["id"])
+    told = [(delivery.trigger is always, delivery.values["status_changed"]) for delivery in state.triggers.deliveries]
+    both, one, gone = [(True, "1"), (False, "1")], [(True, "")], [(True, ""), (False, "")]
+    assert told == [*both, *one * 3, *both, *gone]
+
+
+# ---------------------------------------------------------------------------------------------------------- catalogue
+
+
+async def test_the_catalogue_is_read_where_the_settings_say_whose_stock_or_price(crm: SimulatedRetailCrm) -> None:
+    names = {stream.name for stream in RETAILCRM.capabilities.given({}).streams}
+    assert names.isdisjoint({"offers", "stocks"})
+    options = {"store": "main"}
+    assert {stream.name for stream in RETAILCRM.capabilities.given(options).streams} == names | {"offers", "stocks"}
+    for number in range(251):
+        crm.state.store.add_product("Чашка", 200.5, article=f"cup-{number}", quantity=number)
+    account = crm.account(options=options)
+    async with session(account) as line:
+        offers, _ = await pull(crm, line.http, account=account, stream="offers")
+        stocks, _ = await pull(crm, line.http, account=account, stream="stocks")
+        one = await RETAILCRM.read(line.http, account, "stocks", "1251")
+        with pytest.raises(NotFoundError):
+            await RETAILCRM.read(line.http, account, "offers", "7")
+    assert (len(offers), len(stocks)) == (251, 251)
+    assert crm.state.requests.count("GET", "/store/offers") == 3
+    batches = mapped(crm, offers)
+    assert (batches[0].offers[0].sku, batches[0].offers[0].price) == ("cup-0", Decimal("200.50"))
+    assert mapped(crm, [one])[0].stocks[0].in_stock == 250
+
+
+async def test_a_stock_is_no_change_of_the_offer(crm: SimulatedRetailCrm) -> None:
+    offer = crm.state.store.add_product("Чашка", 200.5, article="cup", quantity=5)
+    account = crm.account(options={"store": "main"})
+    async with session(account) as line:
+        before = await RETAILCRM.read(line.http, account, "offers", str(offer["id"]))
+        crm.state.store.set_stocks(offer, [{"code": "main", "available": 4}])
+        after = await RETAILCRM.read(line.http, account, "offers", str(offer["id"]))
+    assert '"quantity":4' in after.body
+    assert after.content_hash == before.content_hash

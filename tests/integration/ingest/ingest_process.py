@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import socket
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +15,8 @@ from database.connection import connect
 from database.encryption import Keyring
 from database.environment import Environment
 from sync.settings import apply_settings
-from tests.support.waiting import wait_until
+from tests.support.uvicorn_process import UvicornProcess
 
-ROOT = Path(__file__).parents[3]
 TOKEN = "tok-7f3a91c5e2"
 HMAC_SECRET = "hmac-secret-55aa"
 SETTINGS = f"""
@@ -67,50 +61,11 @@ def order(order_id: object = 501, **changes: object) -> dict[str, Any]:
     return {"event": "order.change_order_status", "context": {**context, **changes}}
 
 
-class IngestProcess:
-    """Starts, kills and restarts one server on one port; its output is kept in a file."""
+class IngestProcess(UvicornProcess):
+    """The ingest API."""
 
     def __init__(self, folder: Path, database_url: str, home: Path, master_key: str, **settings: object) -> None:
-        self.output = folder / "ingest.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._variables = {
-            **os.environ, "DATABASE_URL": database_url, "CRM_ELT_HOME": str(home), "CRM_ELT_MASTER_KEY": master_key,
-            "CRM_ELT_LOG_FORMAT": "json", **{f"CRM_ELT_{name.upper()}": str(value) for name, value in settings.items()},
-        }  # fmt: skip
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.output.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", "ingest_api.main:app", "--port", str(self.port)],
-                cwd=ROOT, env=self._variables, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        wait_until(self._answers, 60, lambda: f"the ingest API did not start: {self.log()}")
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End the process by a signal and wait for its end; its exit code."""
-        assert self._process is not None
-        self._process.send_signal(number)
-        return self._process.wait(30)
-
-    @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def log(self) -> str:
-        return self.output.read_text(errors="replace")
-
-    def _answers(self) -> bool:
-        assert self._process is not None
-        if self._process.poll() is not None:
-            raise AssertionError(f"the ingest API ended with {self._process.returncode}: {self.log()}")
-        try:
-            return httpx.get(f"{self.url}/health/live", timeout=2).status_code == 200
-        except httpx.TransportError:
-            return False
+        super().__init__("ingest_api.main:app", folder, database_url, home, master_key, **settings)  # type: ignore[arg-type]
 
 
 @dataclass

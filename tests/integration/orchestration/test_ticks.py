@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +9,6 @@ import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
-from database.connection import connect
 from database.environment import Environment
 from orchestration import partitions, tags
 from orchestration.defs.marts.sensors import marts_follow_core
@@ -24,6 +20,7 @@ from orchestration.defs.pull.schedules import pull_schedules
 from orchestration.defs.pull.sensors import active_projects
 from orchestration.defs.requests.sensors import sync_requests_due
 from orchestration.resources import CrmElt
+from tests.integration.orchestration.ticks import add_run, tick_sensor
 
 NEW, DICTIONARIES = pull_schedules("keycrm")
 REPOSITORY = dg.Definitions(
@@ -33,41 +30,6 @@ REPOSITORY = dg.Definitions(
     resources={"crm_elt": CrmElt()},
 ).get_repository_def()
 TICK = datetime(2025, 3, 1, 12, 5, tzinfo=UTC)
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as instance:
-        yield instance
-
-
-@pytest.fixture
-def database(environment: Environment) -> Any:
-    """Executes SQL on the test's database."""
-
-    def execute(statement: str, parameters: Sequence[Any] = ()) -> None:
-        async def call() -> None:
-            assert environment.database_url is not None
-            async with await connect(environment.database_url) as connection:
-                await connection.execute(statement, parameters)
-
-        asyncio.run(call())
-
-    return execute
-
-
-@pytest.fixture
-def add_project(database: Any) -> Any:
-    def add(project_id: str, *, crm: str = "keycrm", is_enabled: bool = True, **sync: Any) -> None:
-        database(
-            """
-            insert into config.projects (project_id, name, crm, timezone, is_enabled, sync)
-            values (%s, 'A shop', %s, 'Europe/Kyiv', %s, %s)
-            """,
-            [project_id, crm, is_enabled, json.dumps(sync)],
-        )
-
-    return add
 
 
 @pytest.fixture
@@ -97,17 +59,6 @@ def tick_schedule(
     ) as context:
         data = schedule.evaluate_tick(context)
     return sorted(data.run_requests or [], key=lambda request: request.tags[tags.PROJECT]), data.skip_message
-
-
-def tick_sensor(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None = None) -> Any:
-    context = dg.build_sensor_context(
-        instance=instance, cursor=cursor, resources={"crm_elt": CrmElt()}, sensor_name=sensor.name
-    )
-    return sensor(context)
-
-
-def add_run(instance: dg.DagsterInstance, job: str, **run_tags: str) -> None:
-    instance.add_run(dg.DagsterRun(job_name=job, tags=run_tags, status=dg.DagsterRunStatus.STARTED))
 
 
 class TestActiveProjects:
@@ -233,13 +184,6 @@ class TestRawBacklog:
             )
 
         return add
-
-    @pytest.fixture
-    def beat(self, database: Any) -> Any:
-        return lambda seconds_ago: database(
-            "insert into sync.heartbeats values ('relay', 'a', clock_timestamp() - make_interval(secs => %s))",
-            [seconds_ago],
-        )
 
     @pytest.fixture
     def upload(self, database: Any, add_project: Any) -> Any:

@@ -409,6 +409,7 @@ def test_an_order_without_source_or_buyer_is_a_422(api: httpx.Client, state: Sim
         "manager_id",
         "shipping_price",
         "payments.0.amount",
+        "payments.0.payment_method_id",
         "payments.0.status",
         "products.0.name",
         "custom_fields.0.uuid",
@@ -529,7 +530,9 @@ def test_buyers_are_written_and_found(api: httpx.Client, state: SimulatorState) 
     buyer_id = created.json()["id"]
     assert api.post("/buyer", json={"email": ["no-at"], "manager_id": 99}).status_code == 422
     state.clock = lambda: NOON + timedelta(hours=1)
-    assert api.put(f"/buyer/{buyer_id}", json={"phone": ["+380500000002"]}).status_code == 202
+    assert api.put(f"/buyer/{buyer_id}", json={"phone": ["+380500000002"]}).status_code == 422  # without a name
+    changed = {"full_name": "Buyer", "phone": ["+380500000002"]}
+    assert api.put(f"/buyer/{buyer_id}", json=changed).status_code == 202
     state.add_buyer("Other", phones=["+380500000003"])
     for name, text in (
         ("filter[buyer_phone]", "380500000002"),

@@ -6,8 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,40 +20,11 @@ from database.embedded import EmbeddedServer
 from database.encryption import Keyring
 from database.repositories import heartbeats, locks, queue
 from sync import relay
+from tests.support.relaying import running_relay, until
 from tests.support.toy_crm import minute
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
-
-
-@asynccontextmanager
-async def running_relay(world: World, name: str = "test") -> AsyncIterator[asyncio.Task[None]]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(relay.run(world.url, world.keyring, stop=stop, lookup=world.lookup, instance=name))
-    try:
-        await until(lambda: is_beating(world), task)
-        yield task
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 30)
-
-
-async def is_beating(world: World) -> bool:
-    return bool(await world.value("select count(*) from sync.heartbeats where process = 'relay'"))
-
-
-async def until(
-    condition: Callable[[], Awaitable[bool]], task: asyncio.Task[Any] | None = None, seconds: float = 30
-) -> float:
-    """Seconds until the condition holds."""
-    started = time.monotonic()
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            if task is not None and task.done():
-                task.result()
-                raise AssertionError("the relay ended")
-            await asyncio.sleep(0.01)
-    return time.monotonic() - started
 
 
 def hook(order_id: int, status: int = 1, at: float = 0, **values: Any) -> str:

@@ -15,14 +15,17 @@ from connectors.protocol import MappingContext
 from connectors.records import (
     Batch,
     Customer,
+    Offer,
     Order,
     OrderMarketing,
     Place,
+    Product,
     Reversal,
     Source,
     Status,
     StatusEvent,
     StatusGroup,
+    Stock,
     Transaction,
 )
 from connectors.retailcrm import DEFAULT_STATUS_MAP, connector, vms_status
@@ -351,3 +354,111 @@ def test_the_projects_own_map_goes_before_the_default_and_the_status_before_its_
     code: str, group: str | None, own: dict[str, str], expected: str | None
 ) -> None:
     assert vms_status(code, group, own) == expected
+
+
+def discounted(**changes: Any) -> dict[str, Any]:
+    """Three cups of 100: each 5 cheaper, and 3.33 of the 10 that the order is cheaper."""
+    parts = [{"type": "manual_product", "amount": 5}, {"type": "manual_order", "amount": 3.33}]
+    line = {"id": 1, "initialPrice": 100, "discountTotal": 8.33, "discounts": parts, "quantity": 3, "offer": {"id": 9}}
+    return {"items": [line], "discountManualAmount": 10, **changes}
+
+
+def test_an_orders_discount_is_told_apart_from_those_of_its_lines() -> None:
+    batch = order(**discounted())
+    [line] = batch.order_items[0].items
+    assert (line.total_discount, line.price_sold) == (Decimal("15.00"), Decimal("91.67"))
+    assert batch.orders[0].total_discount == Decimal("25.00")
+
+
+def test_a_percentage_is_what_its_shares_add_up_to() -> None:
+    batch = order(**discounted(discountManualPercent=3))
+    assert batch.orders[0].total_discount == Decimal("24.99")
+
+
+def test_without_parts_a_line_has_all_of_its_discount() -> None:
+    row = discounted()
+    del row["items"][0]["discounts"]
+    batch = order(**row)
+    assert batch.order_items[0].items[0].total_discount == Decimal("24.99")
+    assert batch.orders[0].total_discount == Decimal("24.99")
+
+
+@pytest.mark.parametrize(
+    ("own", "is_sale"), [({}, True), ({"delivering": "REFUNDED"}, False), ({"delivery": "CANCELLED"}, False)]
+)
+def test_the_projects_own_map_says_which_status_undoes_a_sale(own: dict[str, str], is_sale: bool) -> None:
+    context = MappingContext("shop", timezone="Europe/Kyiv", status_map=own)
+    batch = connector.map_record(context, "orders", "31", FIXTURE.read_text())
+    assert [sale.external_id for sale in batch.transactions] == (["RETAILCRM-31"] if is_sale else [])
+    assert [reversal.external_id for reversal in batch.reversals] == ([] if is_sale else ["RETAILCRM-31"])
+
+
+def test_a_cancelled_status_that_the_project_calls_delivered_is_a_sale() -> None:
+    context = MappingContext("shop", timezone="Europe/Kyiv", status_map={"no-call": "DELIVERED"})
+    row = {**json.loads(FIXTURE.read_text()), "status": "no-call", "statusGroup": "cancel"}
+    assert [sale.external_id for sale in mapped("orders", row, context).transactions] == ["RETAILCRM-31"]
+
+
+def test_what_we_made_is_known_by_its_keys() -> None:
+    batch = order()
+    assert batch.orders[0].source_uuid == "A-9"
+    assert [payment.transaction_uuid for payment in batch.order_payments[0].payments] == ["p-1"]
+
+
+def test_its_words_for_payments_and_statuses_are_those_of_the_warehouse() -> None:
+    words = connector.vocabulary
+    assert {code: words.payment_statuses[code] for code in ("not-paid", "paid", "canceled", "returned")} == {
+        "not-paid": "pending",
+        "paid": "paid",
+        "canceled": "cancelled",
+        "returned": "refunded",
+    }
+    assert words.statuses["cancel-other"] == words.status_groups["cancel"] == "CANCELLED"
+
+
+OFFER = {
+    "id": 9,
+    "externalId": "p9",
+    "article": "cup",
+    "name": "Чашка, белая",
+    "prices": [{"priceType": "sale", "price": 150}, {"priceType": "base", "price": 200.5}],
+    "purchasePrice": 90,
+    "barcode": "4600000000017",
+    "active": False,
+    "quantity": 7,
+    "product": {"id": 3, "name": "Чашка", "article": "cup"},
+}
+
+
+def test_an_offer_has_its_product_and_the_price_that_the_settings_name() -> None:
+    batch = mapped("offers", OFFER)
+    assert batch.products == [Product("3", "Чашка", sku="cup", currency="RUB")]
+    assert batch.offers == [
+        Offer(
+            "9",
+            product_id="3",
+            sku="cup",
+            barcode="4600000000017",
+            price=Decimal("200.50"),
+            purchased_price=Decimal("90.00"),
+            is_archived=True,
+        )
+    ]
+    sale = MappingContext("shop", options={"price_type": "sale"})
+    assert mapped("offers", OFFER, sale).offers[0].price == Decimal("150.00")
+    assert mapped("offers", {"id": 9, "xmlId": "x", "purchasePrice": 0}).offers == [Offer("9", sku="x")]
+
+
+@pytest.mark.parametrize(("options", "expected"), [({}, 9), ({"store": "second"}, 4), ({"store": "third"}, 0)])
+def test_a_stock_is_that_of_the_store_that_the_settings_name_else_of_all(
+    options: dict[str, str], expected: int
+) -> None:
+    row = {"id": 9, "quantity": 9, "stores": [{"store": "main", "quantity": 5}, {"store": "second", "quantity": 4}]}
+    context = MappingContext("shop", options=options)
+    assert mapped("stocks", row, context).stocks == [Stock("9", Decimal(expected), Decimal(0))]
+
+
+def test_a_stock_without_a_quantity_is_no_guess() -> None:
+    batch = mapped("stocks", {"id": 9})
+    assert batch.stocks == []
+    assert [problem.reason for problem in batch.problems] == ["quantity: missing"]

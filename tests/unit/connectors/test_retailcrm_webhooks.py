@@ -12,7 +12,7 @@ from connectors.errors import SkipRowError, WebhookUnreadableError
 from connectors.protocol import Account, MappingContext, WebhookRequest
 from connectors.records import Batch, Reread
 from connectors.retailcrm import connector
-from connectors.retailcrm.webhooks import instructions
+from connectors.retailcrm.webhooks import instructions, status_fingerprint
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -134,3 +134,43 @@ def test_a_payload_for_people_shows_no_address() -> None:
 
 def test_an_account_repr_has_no_key() -> None:
     assert "s3cret" not in repr(Account("p", "retailcrm", "https://x", {"api_key": "s3cret"}, context()))
+
+
+TOLD = {"order_id": "31", "status": "complete", "status_at": "2026-03-02 12:00:00", "status_changed": "1"}
+
+
+def fingerprint(**changes: str) -> bytes | None:
+    body = json.dumps({**TOLD, **changes})
+    [reread] = connector.map_webhook(context(), None, body, NOW).rereads
+    return reread.fingerprint
+
+
+def test_a_change_of_status_is_known_by_the_status_and_its_time() -> None:
+    assert fingerprint() == status_fingerprint("31", "complete", "2026-03-02 12:00:00")
+    others = [{"status": "new"}, {"status_at": "2026-03-02 12:00:01"}, {"order_id": "32"}]
+    assert len({fingerprint(), *(fingerprint(**other) for other in others)}) == 4
+
+
+@pytest.mark.parametrize(
+    "changes", [{"status_changed": ""}, {"status_at": ""}, {"status": ""}, {"order_id": "", "external_id": "A-9"}]
+)
+def test_of_anything_else_the_payload_tells_too_little(changes: dict[str, str]) -> None:
+    assert fingerprint(**changes) is None
+
+
+def test_a_template_that_was_typed_before_goes_on_without_fingerprints() -> None:
+    template = {"order_id": "{{ order.getId() }}", "status": "{{ order.getStatus().getCode() }}"}
+    assert rereads(form("order_id=31&status=complete&status_changed=1"), webhook_template=template) == [
+        Reread("orders", "31")
+    ]
+
+
+def test_a_template_of_ones_own_may_tell_it_too() -> None:
+    template = {
+        "nr": "{{order.id}}",
+        "s": "{{ order.status.code }}",
+        "at": '{{ order.getStatusUpdatedAt()|date("Y-m-d H:i:s") }}',
+        "c": '{{ changeSet.hasChangedField("status") }}',
+    }
+    [reread] = rereads(form("nr=31&s=complete&at=2026-03-02+12:00:00&c=1"), webhook_template=template)
+    assert reread.fingerprint == status_fingerprint("31", "complete", "2026-03-02 12:00:00")

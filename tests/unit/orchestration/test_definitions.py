@@ -89,10 +89,13 @@ def test_loading_connects_to_nothing_starts_nothing_and_gives_the_known_names(en
             [
                 "__ASSET_JOB",
                 "build_marts",
+                "consistency",
+                "full_resync",
                 "health",
                 "normalise",
                 "reconcile",
                 "sync_requests",
+                "two_way_backlog",
                 *(f"{crm}_pull" for crm in daily),
                 *(f"{crm}_pull_whole" for crm in whole),
             ]
@@ -100,11 +103,19 @@ def test_loading_connects_to_nothing_starts_nothing_and_gives_the_known_names(en
         "schedules": {
             "health": "*/30 * * * *",
             "nightly_build": "40 1 * * *",
+            "nightly_consistency": "5 1 * * *",
             "nightly_reconcile": "20 0 * * *",
             **{f"{crm}_dictionaries": "*/5 * * * *" for crm in whole},
             **{f"{crm}_new": "*/5 * * * *" for crm in daily},
         },
-        "sensors": ["active_projects", "marts_follow_core", "raw_backlog", "sync_requests_due"],
+        "sensors": [
+            "active_projects",
+            "full_resyncs_due",
+            "marts_follow_core",
+            "raw_backlog",
+            "sync_requests_due",
+            "two_way_waits",
+        ],
         "stopped": [],
     }
 

@@ -79,11 +79,11 @@ def test_variables_of_the_example_file_exist() -> None:
     named = set(re.findall(r"^#?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     own = {name for name in named if not name.startswith("PRINT_SHOP_")}
     assert own - FOREIGN <= VARIABLES
-    assert {name for name in VARIABLES if "PORT" in name} - {"CRM_ELT_DASHBOARD_PORT"} <= named
+    assert {name for name in VARIABLES if "PORT" in name} <= named
 
 
 def test_services_that_need_tables_wait_for_the_migration() -> None:
-    for name in ("ingest", "relay", "code-location"):
+    for name in ("ingest", "dashboard", "relay", "code-location"):
         assert OURS[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
 
 

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from database.connection import Connection
 
@@ -31,8 +32,13 @@ class Connections:
                 connection = await self._live()
             try:
                 yield connection
-            except BaseException:
-                await connection.close()
+            except BaseException as error:
+                # A request that was refused leaves the connection as it was; one that was cancelled may be in a query.
+                is_usable = isinstance(error, Exception) and not connection.closed
+                if is_usable and connection.info.transaction_status is TransactionStatus.IDLE:
+                    self._idle.append(connection)
+                else:
+                    await connection.close()
                 raise
             self._idle.append(connection)
 

@@ -1,0 +1,23 @@
+"""The dashboard's own refusals."""
+
+from __future__ import annotations
+
+from web.problems import ProblemError
+
+
+class UnauthorisedError(ProblemError):
+    """401: who asks is not known."""
+
+    challenge = "Bearer"
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(401, code, detail)
+
+
+def forbidden_to_viewers() -> ProblemError:
+    return ProblemError(403, "admins_only", "Only an admin may do this.")
+
+
+def unknown_project() -> ProblemError:
+    """The same for one that there is not and for one that this user may not see."""
+    return ProblemError(404, "unknown_project", "There is no such project that you may see.")

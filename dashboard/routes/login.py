@@ -1,0 +1,153 @@
+"""Logging in and out. A form gives a browser its cookie; JSON gives a program a token to send as `Authorization`."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from dashboard import pages
+from dashboard.guard import Viewer, identify, keep_cookies, require_own_origin, signed_in
+from dashboard.identity import Identity
+from dashboard.services import services_of
+from dashboard.sessions import Opened
+from web.answers import json_answer
+from web.problems import ProblemError
+
+_BODY_BYTES = 16 * 1024
+_NO_STORE = {"cache-control": "no-store"}
+
+public = APIRouter()
+router = APIRouter(dependencies=[Depends(signed_in)])
+
+
+class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
+    login: str
+    password: str
+
+
+@public.get("/login")
+async def login_page() -> Response:
+    return HTMLResponse(pages.login(), headers=pages.HEADERS)
+
+
+@public.post("/login")
+async def login(request: Request) -> Response:
+    """Log in with login and password.
+
+    A form (`login`, `password`) is answered with the session's cookie and 303 to `/`; JSON with `access_token`, to be
+    sent as `Authorization: Bearer` and renewed by POST /api/session/refresh before it expires.
+    """
+    services = services_of(request)
+    require_own_origin(services, request)
+    is_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    body = await _body(request, is_form=is_form)
+    address = request.client.host if request.client else ""
+    try:
+        async with services.database(is_login=True) as connection:
+            opened = await services.sessions.open(
+                connection, body.login, body.password, address, "cookie" if is_form else "bearer"
+            )
+    except ProblemError as problem:
+        if not is_form or "text/html" not in request.headers.get("accept", ""):
+            raise
+        headers = {**pages.HEADERS, **{k: v for k, v in problem.headers().items() if k == "retry-after"}}
+        return HTMLResponse(pages.login(problem.detail), problem.status, headers)
+    if not is_form:
+        return json_answer(_token_answer(opened))
+    keep_cookies(services, request, opened.identity, opened.token)
+    return RedirectResponse("/", 303, _NO_STORE)
+
+
+@router.post("/logout")
+async def logout(request: Request, identity: Viewer) -> Response:
+    """End this session: its tokens are refused from now on, its streams end."""
+    services = services_of(request)
+    async with services.database() as connection:
+        await services.sessions.close(connection, identity)
+    services.cookies.drop(request)
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return RedirectResponse("/login", 303, _NO_STORE)
+    return Response(status_code=204)
+
+
+@router.get("/api/session")
+async def session(request: Request, identity: Viewer) -> Response:
+    """Who is logged in, what they may see, and the CSRF token for changes by cookie."""
+    tokens = services_of(request).sessions.tokens
+    answer = {**_user(identity), "csrf_token": tokens.csrf(identity.session_id)}
+    response = json_answer(answer)
+    response.headers.update(_NO_STORE)
+    return response
+
+
+@router.post("/api/session/refresh")
+async def refresh(request: Request, identity: Viewer) -> Response:
+    """A new token for a program; the old one holds for another minute. Browsers' cookies are renewed by themselves."""
+    if identity.kind != "bearer":
+        raise ProblemError(400, "invalid", "A browser's session is renewed by itself.")
+    services = services_of(request)
+    async with services.database() as connection:
+        opened = await services.sessions.refresh(connection, identity)
+    return json_answer(_token_answer(opened))
+
+
+@public.get("/")
+async def home(request: Request) -> Response:
+    """Until there are pages: who is logged in. Others are sent to the login."""
+    services = services_of(request)
+    try:
+        identity = await identify(services, request)
+    except ProblemError as problem:
+        if problem.status != 401:
+            raise
+        return RedirectResponse("/login", 303, _NO_STORE)
+    page = pages.home(identity, services.sessions.tokens.csrf(identity.session_id))
+    return HTMLResponse(page, headers=pages.HEADERS)
+
+
+async def _body(request: Request, *, is_form: bool) -> LoginBody:
+    content = b""
+    async for piece in request.stream():
+        content += piece
+        if len(content) > _BODY_BYTES:
+            raise ProblemError(413, "too_large", "A login is a few words long.", close=True)
+    if is_form:
+        body = _form(content)
+    else:
+        try:
+            body = msgspec.json.decode(content, type=LoginBody)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            raise ProblemError(400, "invalid", 'Send {"login": ..., "password": ...} as JSON, or a form.') from None
+    if not body.login.strip() or not body.password or not body.login.isprintable():
+        raise ProblemError(400, "invalid", "A login takes a name and a password.")
+    return body
+
+
+def _form(content: bytes) -> LoginBody:
+    try:
+        fields = parse_qs(content.decode(), keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        raise ProblemError(400, "invalid", "The form cannot be read.") from None
+    return LoginBody(fields.get("login", [""])[0], fields.get("password", [""])[0])
+
+
+def _token_answer(opened: Opened) -> dict[str, Any]:
+    return {
+        "access_token": opened.token,
+        "token_type": "Bearer",
+        "expires_at": opened.identity.expires_at,
+        "user": _user(opened.identity),
+    }
+
+
+def _user(identity: Identity) -> dict[str, Any]:
+    return {
+        "login": identity.login,
+        "role": identity.role,
+        "projects": None if identity.project_ids is None else sorted(identity.project_ids),
+        "expires_at": identity.expires_at,
+    }

@@ -1,0 +1,1 @@
+"""The SignalR hub protocol in JSON, as far as a server of invocations needs it."""

@@ -1,0 +1,1 @@
+"""The live stream: one listener on the database, any number of clients."""

@@ -1,0 +1,78 @@
+"""What a transaction changed in core and vms is to hear of, and which hints of the CRM only repeat our own writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from connectors.records import Batch
+from database.connection import Connection
+from database.repositories import crm_objects, inbound_queue, ledger
+from sync.folding import Mapped
+from sync.projects import Project
+from sync.two_way.flags import flags_of
+
+_ENTITIES = {
+    "orders": "order", "customers": "customer", "offers": "article", "products": "article", "stocks": "article",
+}  # fmt: skip
+"""Stream -> kind of object."""
+
+
+@dataclass(slots=True)
+class Touched:
+    orders: set[str] = field(default_factory=set)
+    customers: set[str] = field(default_factory=set)
+    offers: set[str] = field(default_factory=set)
+    products: set[str] = field(default_factory=set)
+
+    def add(self, batch: Batch) -> None:
+        self.orders.update(order.order_id for order in batch.orders)
+        self.orders.update(items.order_id for items in batch.order_items)
+        self.orders.update(payments.order_id for payments in batch.order_payments)
+        # The empty fields of a webhook about a customer tell nothing: the whole record is being read.
+        hinted = {reread.crm_id for reread in batch.rereads if reread.stream == "customers"}
+        self.customers.update(
+            customer.customer_id
+            for customer in batch.customers
+            if customer.is_complete or customer.customer_id not in hinted
+        )
+        self.offers.update(offer.offer_id for offer in batch.offers)
+        self.offers.update(stock.offer_id for stock in batch.stocks)
+        self.products.update(product.product_id for product in batch.products)
+
+    async def enqueue(self, connection: Connection, project: Project) -> None:
+        """Have all that was touched looked at, if the project wants it in vms."""
+        if not (self.orders or self.customers or self.offers or self.products) or not flags_of(project.row).inbound:
+            return
+        project_id = project.row.project_id
+        offers = set(self.offers)
+        if self.products:
+            offers.update(await crm_objects.offers_of_products(connection, project_id, self.products))
+        await inbound_queue.enqueue(
+            connection, project_id, {"customer": self.customers, "article": offers, "order": self.orders}
+        )
+
+
+async def without_echoes(
+    connection: Connection, project_id: str, records: Sequence[Mapped], rereads: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Those of `rereads` (stream, id) that are more than echoes: one hint with something new is enough."""
+    hints = {
+        (reread.stream, reread.crm_id, reread.fingerprint)
+        for record in records
+        for reread in record.batch.rereads
+        if reread.fingerprint is not None and reread.stream in _ENTITIES
+    }
+    if not hints or not rereads:
+        return list(rereads)
+    ours = await ledger.echoes(
+        connection, project_id, {(_ENTITIES[stream], crm_id, mark) for stream, crm_id, mark in hints}
+    )
+    new = {
+        (reread.stream, reread.crm_id)
+        for record in records
+        for reread in record.batch.rereads
+        if reread.fingerprint is None
+        or (_ENTITIES.get(reread.stream, ""), reread.crm_id, reread.fingerprint) not in ours
+    }
+    return [reread for reread in rereads if reread in new]

@@ -1,0 +1,1 @@
+"""What the HTTP servers share: connections that outlive an outage, answers, problems. It knows no project."""
