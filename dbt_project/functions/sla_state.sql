@@ -1,12 +1,13 @@
 -- The grid is chosen as in fct_order_stages: the named profile, else `urgent` for urgent orders; where that one has no limit
 -- for the group, `normal`. A null that could change the answer (the urgency, without a profile) makes it null.
+{% set limit_seconds -%}
+    case
+        when sla_state.sla_profile is not null or sla_state.is_urgent is not null
+            then coalesce(special.limit_seconds, normal.limit_seconds)
+    end
+{%- endset -%}
 select
-    {{ sla_state(
-        'sla_state.working_seconds',
-        'case when sla_state.sla_profile is not null or sla_state.is_urgent is not null'
-        ~ ' then coalesce(special.limit_seconds, normal.limit_seconds) end',
-        'projects.near_threshold'
-    ) }}
+    {{ sla_state('sla_state.working_seconds', limit_seconds, 'projects.near_threshold * (' ~ limit_seconds ~ ')') }}
 from {{ ref('stg_config__projects') }} as projects
 left join {{ ref('stg_config__sla_rules') }} as special
     on projects.project_id = special.project_id

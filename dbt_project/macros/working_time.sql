@@ -14,12 +14,13 @@
         end)
 {%- endmacro %}
 
-{# State of a stage by its working seconds; null without a limit, and null if the seconds are not known. #}
-{% macro sla_state(working_seconds, limit_seconds, near_threshold) -%}
+{# State of a stage by its working seconds, `near_seconds` being the limit times the project's threshold; null without a
+   limit, and null if the seconds are not known. #}
+{% macro sla_state(working_seconds, limit_seconds, near_seconds) -%}
     case
         when {{ limit_seconds }} is null or {{ working_seconds }} is null then null
         when {{ working_seconds }} > {{ limit_seconds }} then 'over'
-        when {{ working_seconds }} >= {{ near_threshold }} * {{ limit_seconds }} then 'near'
+        when {{ working_seconds }} >= {{ near_seconds }} then 'near'
         else 'ok'
     end
 {%- endmacro %}

@@ -30,7 +30,14 @@ with stages as (
 ),
 
 limits as (
-    select * from {{ ref('stg_config__sla_rules') }}
+    select
+        rules.project_id,
+        rules.status_group_id,
+        rules.sla_profile,
+        rules.limit_seconds,
+        projects.near_threshold * rules.limit_seconds as near_seconds
+    from {{ ref('stg_config__sla_rules') }} as rules
+    inner join {{ ref('stg_config__projects') }} as projects on rules.project_id = projects.project_id
 ),
 
 -- What a stage is judged by, in one row per group: one join for a million stages.
@@ -39,10 +46,9 @@ terms as (
         status_groups.project_id,
         status_groups.status_group_id,
         status_groups.status_group_name,
-        projects.near_threshold,
-        normal.limit_seconds
+        normal.limit_seconds,
+        normal.near_seconds
     from {{ ref('int_status_groups__resolved') }} as status_groups
-    inner join {{ ref('stg_config__projects') }} as projects on status_groups.project_id = projects.project_id
     left join limits as normal
         on status_groups.project_id = normal.project_id
         and status_groups.status_group_id = normal.status_group_id
@@ -55,7 +61,7 @@ judged as (
     select
         stages.*,
         terms.status_group_name,
-        terms.near_threshold,
+        coalesce(special.near_seconds, terms.near_seconds) as near_seconds,
         case
             when stages.is_only_closing then null
             else coalesce(special.limit_seconds, terms.limit_seconds)
@@ -64,9 +70,11 @@ judged as (
     left join terms
         on stages.project_id = terms.project_id
         and stages.status_group_id = terms.status_group_id
+    -- Few orders have a profile of their own, and only those are hashed.
     left join {{ ref('int_orders__traits') }} as traits
         on stages.project_id = traits.project_id
         and stages.order_id = traits.order_id
+        and traits.sla_profile is not null
     left join limits as special
         on stages.project_id = special.project_id
         and stages.status_group_id = special.status_group_id
@@ -86,5 +94,5 @@ select
     cast(working_seconds as numeric(20, 6)) as working_seconds,
     is_urgent,
     sla_limit_seconds,
-    {{ sla_state('working_seconds', 'sla_limit_seconds', 'near_threshold') }} as sla_state
+    {{ sla_state('working_seconds', 'sla_limit_seconds', 'near_seconds') }} as sla_state
 from judged

@@ -19,7 +19,7 @@ with sequenced as (
         events.status_changed_at as entered_at,
         events.ingested_at,
         {{ epoch_us('events.status_changed_at') }} as entered_us,
-        lead({{ epoch_us('events.status_changed_at') }}) over order_history as left_us,
+        {{ epoch_us('lead(events.status_changed_at) over order_history') }} as left_us,
         row_number() over order_history as interval_number,
         lead(events.status_changed_at) over order_history as left_at,
         lead(events.status_id) over order_history as next_status_id,
@@ -57,7 +57,10 @@ resolved as (
         and sequenced.status_id = statuses.status_id
     left join {{ ref('int_statuses__overlaid') }} as previous_statuses
         on sequenced.project_id = previous_statuses.project_id
-        and sequenced.previous_status_id = previous_statuses.status_id
+        -- Only where the event named no group: a key of null is not looked up.
+        and previous_statuses.status_id = case
+            when sequenced.previous_group_id is null then sequenced.previous_status_id
+        end
 ),
 
 placed as (
