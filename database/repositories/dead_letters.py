@@ -264,6 +264,23 @@ async def resolve_inbound(
         )
 
 
+async def refused_for(
+    connection: Connection, project_id: str, source: str, stream: str, phrases: Sequence[str]
+) -> list[str]:
+    """The objects (CRM ids) of open inbound letters whose reason has one of these phrases."""
+    cursor = await connection.execute(
+        """
+        select d.crm_id from sync.dead_letters as d
+        where d.project_id = %s and d.state in ('open', 'permanently_failed') and d.direction = 'inbound'
+            and d.source = %s and d.stream = %s and d.crm_id is not null
+            and exists (select from unnest(%s::text[]) as p (phrase) where position(p.phrase in d.reason) > 0)
+        order by d.crm_id
+        """,
+        [project_id, source, stream, list(phrases)],
+    )
+    return [row["crm_id"] for row in await cursor.fetchall()]
+
+
 async def list_letters(
     connection: Connection, *, project_id: str | None = None, state: str | None = "open", limit: int = 100
 ) -> list[dict[str, Any]]:
