@@ -29,7 +29,7 @@ from sync.failed_records import retry_due
 from sync.live import fold_waiting
 from sync.normalise import drain
 from sync.projects import Lookup
-from sync.requests import run_claimed
+from sync.requests import run_together
 from sync.two_way import inbound_loop, outbound
 
 POLL_SECONDS = 2.0
@@ -48,6 +48,8 @@ MAX_DRAINS = 4
 MAX_REQUESTS = 6
 MAX_REQUESTS_OF_PROJECT = 3
 """A slow CRM must not keep the others' requests waiting."""
+REREADS_AT_ONCE = 20
+"""Objects of one stream that are asked for together: what comes is landed and applied at once."""
 GRACE_SECONDS = 10.0
 """For requests that are under way when the process is told to stop."""
 MAX_PUSHES = 10
@@ -256,11 +258,14 @@ class _Relay:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _start_request(self, pool: Pool) -> asyncio.Task[None] | None:
-        """Claim a request and begin it; None if none is due."""
+        """Claim a request, with others like it, and begin; None if none is due."""
         saturated = [project for project, count in self.running.items() if count >= MAX_REQUESTS_OF_PROJECT]
         connection = await pool.getconn()
         try:
             request = await request_rows.claim(connection, single_only=True, exclude_projects=saturated)
+            together = [] if request is None else [request]
+            if request is not None and request.origin != "manual":
+                together += await request_rows.claim_more(connection, request, REREADS_AT_ONCE - 1)
         except BaseException:
             await pool.putconn(connection)
             raise
@@ -271,8 +276,8 @@ class _Relay:
 
         async def work() -> None:
             try:
-                await run_claimed(pool, self.keyring, connection, request, lookup=self.lookup)
-                self.requests += 1
+                await run_together(pool, self.keyring, connection, together, lookup=self.lookup)
+                self.requests += len(together)
             finally:
                 await pool.putconn(connection)
                 self.running[request.project_id] -= 1

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-import msgspec
 import psycopg
 import structlog
 
 from connectors import registry
-from connectors.errors import ConfigError, ConnectorError, ErrorWord, NotFoundError, PermanentError, RetryError
-from connectors.protocol import RawRecord
+from connectors.errors import ConfigError, ConnectorError, ErrorWord, PermanentError, RetryError
 from database.connection import Connection, Pool
 from database.encryption import Keyring
-from database.repositories import core, dead_letters, logs, raw, runs
+from database.repositories import dead_letters, logs
 from database.repositories import requests as rows
 from database.repositories.dead_letters import Letter
 from database.repositories.requests import Request
-from database.repositories.runs import Counts
-from sync import projects
 from sync.failed_records import open_letters
-from sync.gateway import ProjectAccount, open_account, open_session
-from sync.normalise import drain
 from sync.projects import Lookup
-from sync.pull import PullResult, disable, pull_project
+from sync.pull import PullResult, pull_project
+from sync.rereads import reread, reread_one
 
 RETRY_SECONDS = (2.0, 10.0, 60.0, 120.0, 240.0, 480.0)
 """Waits between attempts; a failure after the last one is final."""
@@ -143,6 +137,52 @@ async def run_next(
         return await run_claimed(pool, keyring, connection, request, lookup=lookup)
 
 
+async def run_together(
+    pool: Pool, keyring: Keyring, connection: Connection, requests: Sequence[Request], *, lookup: Lookup = registry.get
+) -> list[RequestResult]:
+    """Run requests for single objects of one stream of a project, claimed on this connection: their objects are asked
+    for side by side, and what comes is landed and applied at once. As `run_claimed` for each."""
+    first = requests[0]
+    if len(requests) == 1 or first.stream is None:
+        return [await run_claimed(pool, keyring, connection, request, lookup=lookup) for request in requests]
+    ids = [request.crm_id for request in requests if request.crm_id is not None]
+    try:
+        try:
+            answers = await reread(
+                pool, keyring, connection, first.project_id, first.stream, ids, _trigger(first), lookup
+            )
+        except ConnectorError as error:
+            answers = dict.fromkeys(ids, error)
+        except psycopg.Error:
+            raise
+        except Exception:  # noqa: BLE001 - a bug for one object must not stop the others: each by itself
+            _log.exception("requests_failed_together", project_id=first.project_id, requests=len(requests))
+            return [await run_claimed(pool, keyring, connection, request, lookup=lookup) for request in requests]
+        done: list[tuple[Request, dict[str, Any]]] = []
+        failed: list[tuple[Request, ConnectorError]] = []
+        for request in requests:
+            answer = answers[request.crm_id or ""]
+            if isinstance(answer, ConnectorError):
+                failed.append((request, answer))
+            else:
+                done.append((request, answer))
+        async with connection.transaction():
+            await rows.finish_done(connection, done)
+            succeeded = [request.crm_id for request, _ in done]
+            await dead_letters.resolve_requests(connection, first.project_id, first.stream, succeeded)
+        results = [_result(request, "done", answer) for request, answer in done]
+        results += [await _failed(connection, request, error) for request, error in failed]
+    except BaseException:
+        # As in `run_claimed`: the rows say `running`, and their locks are given up.
+        try:
+            await rows.release_many(connection, requests)
+        except psycopg.Error:
+            await connection.close()
+        raise
+    await rows.release_many(connection, requests)
+    return results
+
+
 async def run_claimed(
     pool: Pool, keyring: Keyring, connection: Connection, request: Request, *, lookup: Lookup = registry.get
 ) -> RequestResult:
@@ -168,22 +208,15 @@ async def read_now(
 ) -> dict[str, Any]:
     """Read one object from the CRM and apply it, without a request: what changed, as a row. Raises ConnectorError."""
     async with pool.connection() as connection:
-        result = await _reread(pool, keyring, connection, project_id, stream, crm_id, "cli", lookup)
+        result = await reread_one(pool, keyring, connection, project_id, stream, crm_id, "cli", lookup)
     return {"stream": stream, "crm_id": crm_id, **result}
 
 
 async def _run(pool: Pool, keyring: Keyring, connection: Connection, request: Request, lookup: Lookup) -> RequestResult:
     try:
         if request.crm_id is not None and request.stream is not None:
-            result = await _reread(
-                pool,
-                keyring,
-                connection,
-                request.project_id,
-                request.stream,
-                request.crm_id,
-                "manual" if request.origin == "manual" else "webhook",
-                lookup,
+            result = await reread_one(
+                pool, keyring, connection, request.project_id, request.stream, request.crm_id, _trigger(request), lookup
             )
         else:
             pulled = await pull_project(
@@ -241,59 +274,6 @@ async def _failed(connection: Connection, request: Request, error: ConnectorErro
     return _result(request, "failed", error=error)
 
 
-async def _reread(
-    pool: Pool,
-    keyring: Keyring,
-    connection: Connection,
-    project_id: str,
-    stream: str,
-    crm_id: str,
-    trigger: str,
-    lookup: Lookup,
-) -> dict[str, Any]:
-    """Read one object, land it, apply it. Raises ConnectorError."""
-    project = await projects.load(connection, project_id, lookup)
-    if not project.row.is_enabled:
-        raise ConfigError(f"{project_id} is disabled: run `crm-elt project enable {project_id}`.")
-    try:
-        readable = project.capabilities.stream(stream).can_read_one
-    except KeyError:
-        readable = False
-    if not readable:
-        raise PermanentError(f"{project.row.crm} cannot read one object of {stream!r}.")
-    began = time.monotonic()
-    try:
-        account = await open_account(pool, connection, keyring, project_id, lookup)
-        async with open_session(pool, account) as http:
-            record = await project.connector.read(http, account, stream, crm_id)
-    except ConnectorError as error:
-        elapsed = time.monotonic() - began
-        if not (isinstance(error, NotFoundError) and await _is_known(connection, project_id, stream, crm_id, trigger)):
-            await _note_failure(connection, project_id, stream, trigger, elapsed, error)
-            if isinstance(error, ConfigError):
-                await disable(connection, project_id, error)
-            raise
-        answer: RawRecord | ConnectorError = error
-    else:
-        answer = record
-        elapsed = time.monotonic() - began
-    # What others had waiting is applied along with it, or somebody else applies all of it: so this object's own are
-    # counted in core and among the dead letters, not as what the drain did.
-    before = await _events_read(connection, project_id, stream, crm_id)
-    run_id, counts = await _land(connection, account, stream, crm_id, answer, trigger, elapsed)
-    await drain(pool, project_id, wait=True, lookup=lookup)
-    result: dict[str, Any] = (
-        {"is_deleted": True}
-        if isinstance(answer, ConnectorError)
-        else {"new": counts.new, "changed": counts.changed, "unchanged": counts.unchanged}
-    )
-    return {
-        **result,
-        "events": await _events_read(connection, project_id, stream, crm_id) - before,
-        "failed": await dead_letters.count_open_of_runs(connection, project_id, [run_id]),
-    }
-
-
 async def _brought(connection: Connection, pulled: PullResult) -> dict[str, Any]:
     """What a pull has brought, without what others had waiting in the queue that it emptied."""
     run_ids = [stream.run_id for stream in pulled.streams if stream.run_id is not None]
@@ -306,68 +286,8 @@ async def _brought(connection: Connection, pulled: PullResult) -> dict[str, Any]
     }
 
 
-async def _events_read(connection: Connection, project_id: str, stream: str, crm_id: str) -> int:
-    return await core.count_events(connection, project_id, crm_id, "reread") if stream == "orders" else 0
-
-
-async def _note_failure(
-    connection: Connection, project_id: str, stream: str, trigger: str, elapsed: float, error: ConnectorError
-) -> None:
-    """A re-read that failed counts in the statistics as a failed pull does."""
-    async with connection.transaction():
-        run_id = await runs.insert(
-            connection, project_id, kind="reread", stream=stream, trigger=trigger, elapsed=elapsed
-        )
-        await runs.finish(
-            connection, project_id, run_id, Counts(failed=1), error_word=error.word, error_message=error.message
-        )
-
-
-async def _is_known(connection: Connection, project_id: str, stream: str, crm_id: str, trigger: str) -> bool:
-    """Whether an object that the CRM does not have was there once. Of what has no row in core of its own a webhook is
-    word enough: what it led to, such as a sale, must end with the object."""
-    if stream == "orders":
-        return await core.order_summary(connection, project_id, crm_id) is not None
-    if stream == "customers":
-        return await core.knows_customer(connection, project_id, crm_id)
-    return trigger == "webhook" or await raw.is_landed(connection, project_id, stream, crm_id)
-
-
-async def _land(
-    connection: Connection,
-    account: ProjectAccount,
-    stream: str,
-    crm_id: str,
-    answer: RawRecord | ConnectorError,
-    trigger: str,
-    elapsed: float,
-) -> tuple[int, Counts]:
-    """Store what the CRM answered, with its run, in one transaction; the run's id and counts."""
-    project_id = account.project_id
-    counts = Counts(pages=1, seen=1)
-    async with connection.transaction():
-        run_id = await runs.insert(
-            connection, project_id, kind="reread", stream=stream, trigger=trigger, elapsed=elapsed
-        )
-        if isinstance(answer, ConnectorError):
-            body = msgspec.json.encode({"status": answer.status or 404, "message": answer.message}).decode()
-            await raw.land_tombstone(connection, project_id, account.crm, stream, crm_id, run_id, body)
-            counts.changed = 1
-        else:
-            # A webhook may have changed core since the object was last read whole: then the same content is news.
-            summary = await core.order_summary(connection, project_id, crm_id) if stream == "orders" else None
-            landed = await raw.land_api_records(
-                connection,
-                project_id,
-                account.crm,
-                stream,
-                run_id,
-                [answer],
-                even_unchanged=summary is not None and (summary.is_behind or not summary.has_items),
-            )
-            counts.new, counts.changed, counts.unchanged = landed.new, landed.changed, landed.unchanged
-        await runs.finish(connection, project_id, run_id, counts)
-    return run_id, counts
+def _trigger(request: Request) -> str:
+    return "manual" if request.origin == "manual" else "webhook"
 
 
 def _result(

@@ -339,17 +339,19 @@ async def events_of(connection: Connection, project_id: str, order_ids: Collecti
     return events
 
 
-async def count_events(connection: Connection, project_id: str, order_id: str, source: str) -> int:
-    """How many status events of an order came from this source: webhook, pull, reread or history."""
+async def count_events(
+    connection: Connection, project_id: str, order_ids: Sequence[str], source: str
+) -> dict[str, int]:
+    """How many status events of each order came from this source: webhook, pull, reread or history."""
     cursor = await connection.execute(
         """
-        select count(*) as count from core.order_status_events where project_id = %s and order_id = %s and source = %s
+        select order_id, count(*) as count from core.order_status_events
+        where project_id = %s and order_id = any(%s) and source = %s
+        group by order_id
         """,
-        [project_id, order_id, source],
+        [project_id, list(order_ids), source],
     )
-    row = await cursor.fetchone()
-    assert row is not None
-    return int(row["count"])
+    return {row["order_id"]: row["count"] for row in await cursor.fetchall()}
 
 
 async def source_currencies(connection: Connection, project_id: str) -> dict[str, str]:
@@ -368,17 +370,16 @@ async def places(connection: Connection, project_id: str) -> list[dict[str, Any]
     return await cursor.fetchall()
 
 
-async def order_summary(connection: Connection, project_id: str, order_id: str) -> OrderSummary | None:
-    """None if the order was never seen."""
+async def order_summaries(connection: Connection, project_id: str, order_ids: Sequence[str]) -> dict[str, OrderSummary]:
+    """Of those that were ever seen."""
     cursor = await connection.execute(
         """
-        select has_items, coalesce(source_updated_at > items_updated_at, true) as is_behind
-        from core.orders where project_id = %s and order_id = %s
+        select order_id, has_items, coalesce(source_updated_at > items_updated_at, true) as is_behind
+        from core.orders where project_id = %s and order_id = any(%s)
         """,
-        [project_id, order_id],
+        [project_id, list(order_ids)],
     )
-    row = await cursor.fetchone()
-    return None if row is None else OrderSummary(**row)
+    return {row["order_id"]: OrderSummary(row["has_items"], row["is_behind"]) for row in await cursor.fetchall()}
 
 
 async def knows_customer(connection: Connection, project_id: str, customer_id: str) -> bool:

@@ -220,6 +220,19 @@ async def claim_due(connection: Connection, limit: int = 1000) -> list[OpenLette
     return [OpenLetter(**row) for row in await cursor.fetchall()]
 
 
+async def resolve_requests(connection: Connection, project_id: str, stream: str, crm_ids: Sequence[str | None]) -> None:
+    """Close the letters of requests for objects of a stream that have succeeded at last."""
+    await connection.execute(
+        """
+        update sync.dead_letters
+        set state = 'resolved', closed_at = clock_timestamp(), closed_by = 'applied'
+        where project_id = %s and state in ('open', 'permanently_failed')
+            and direction = 'inbound' and source = 'request' and stream = %s and crm_id = any(%s)
+        """,
+        [project_id, stream, list(crm_ids)],
+    )
+
+
 async def resolve_request(connection: Connection, project_id: str, stream: str | None, crm_id: str | None) -> None:
     """Close the letter of a request that has succeeded at last."""
     await connection.execute(
@@ -249,6 +262,23 @@ async def resolve_inbound(
             """,
             [[stream for stream, _ in applied], [crm_id for _, crm_id in applied], project_id, source],
         )
+
+
+async def refused_for(
+    connection: Connection, project_id: str, source: str, stream: str, phrases: Sequence[str]
+) -> list[str]:
+    """The objects (CRM ids) of open inbound letters whose reason has one of these phrases."""
+    cursor = await connection.execute(
+        """
+        select d.crm_id from sync.dead_letters as d
+        where d.project_id = %s and d.state in ('open', 'permanently_failed') and d.direction = 'inbound'
+            and d.source = %s and d.stream = %s and d.crm_id is not null
+            and exists (select from unnest(%s::text[]) as p (phrase) where position(p.phrase in d.reason) > 0)
+        order by d.crm_id
+        """,
+        [project_id, source, stream, list(phrases)],
+    )
+    return [row["crm_id"] for row in await cursor.fetchall()]
 
 
 async def list_letters(
@@ -329,6 +359,24 @@ async def count_open_of_runs(connection: Connection, project_id: str, run_ids: S
     row = await cursor.fetchone()
     assert row is not None
     return int(row["count"])
+
+
+async def count_open_by_object(
+    connection: Connection, project_id: str, run_id: int, streams: Sequence[str], crm_ids: Sequence[str]
+) -> dict[str, int]:
+    """Of these objects as this run landed them: those of which something could not be applied."""
+    cursor = await connection.execute(
+        """
+        select a.crm_id, count(distinct a.record_id) as count
+        from raw.api_records as a
+        join sync.dead_letters as d on d.project_id = a.project_id and d.raw_id = a.record_id
+        where a.project_id = %s and a.stream = any(%s) and a.crm_id = any(%s) and a.run_id = %s
+            and d.state in ('open', 'permanently_failed') and d.direction = 'inbound' and d.source = 'api'
+        group by a.crm_id
+        """,
+        [project_id, list(streams), list(crm_ids), run_id],
+    )
+    return {row["crm_id"]: row["count"] for row in await cursor.fetchall()}
 
 
 async def discard(connection: Connection, *, ids: Sequence[int] | None, project_id: str | None, by: str) -> int:

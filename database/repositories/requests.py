@@ -168,9 +168,50 @@ async def claim(
     return Request(**{**row, "attempts": row["attempts"] + 1})
 
 
+async def claim_more(connection: Connection, first: Request, limit: int) -> list[Request]:
+    """Take more requests like a claimed one, for objects of the same stream of its project, with their locks.
+
+    Those that a person made are left out: each is told its own result.
+    """
+    cursor = await connection.execute(
+        f"""
+        with due as materialized (
+            select project_id, request_id from sync.requests
+            where state = 'queued' and not_before <= clock_timestamp() and project_id = %(project)s
+                and stream = %(stream)s and crm_id is not null and origin <> 'manual'
+            order by greatest(not_before, requested_at), request_id
+            limit %(limit)s
+            for update skip locked
+        ),
+        locked as materialized (
+            select *, pg_try_advisory_lock(hashtextextended(%(prefix)s || request_id, 0)) as is_locked from due
+        )
+        update sync.requests as r
+        set state = 'running', started_at = clock_timestamp(), finished_at = null, attempts = attempts + 1
+        from locked
+        where locked.is_locked and r.project_id = locked.project_id and r.request_id = locked.request_id
+        returning {", ".join(f"r.{name.strip()}" for name in _COLUMNS.split(","))}
+        """,  # noqa: S608
+        {
+            "project": first.project_id,
+            "stream": first.stream,
+            "limit": limit,
+            "prefix": locks.PREFIX + lock_name(0)[:-1],
+        },
+    )
+    return [Request(**row) for row in await cursor.fetchall()]
+
+
 async def release(connection: Connection, request: Request) -> None:
     """Give back the lock of a claimed request, after its new state is stored."""
     await locks.release(connection, lock_name(request.request_id))
+
+
+async def release_many(connection: Connection, requests: Sequence[Request]) -> None:
+    await connection.execute(
+        "select pg_advisory_unlock(hashtextextended(%s || id, 0)) from unnest(%s::bigint[]) as i (id)",
+        [locks.PREFIX + lock_name(0)[:-1], [request.request_id for request in requests]],
+    )
 
 
 async def finish(
@@ -196,6 +237,25 @@ async def finish(
             None if result is None else Jsonb(dict(result)),
             request.project_id,
             request.request_id,
+        ],
+    )
+
+
+async def finish_done(connection: Connection, done: Sequence[tuple[Request, dict[str, Any]]]) -> None:
+    """End requests of one project as done, each with its result."""
+    if not done:
+        return
+    await connection.execute(
+        """
+        update sync.requests as r
+        set state = 'done', finished_at = clock_timestamp(), error_word = null, error_message = null,
+            result = d.result
+        from jsonb_to_recordset(%s) as d (request_id bigint, result jsonb)
+        where r.project_id = %s and r.request_id = d.request_id
+        """,
+        [
+            Jsonb([{"request_id": request.request_id, "result": dict(result)} for request, result in done]),
+            done[0][0].project_id,
         ],
     )
 

@@ -149,7 +149,25 @@ async def _finish(connection: Connection, project_id: str, refs: Sequence[Ref], 
         )  # fmt: skip
     done = [ref for ref in refs if ref not in outcome.failed and ref not in outcome.put_back]
     await dead_letters.resolve_inbound(connection, project_id, VMS_SOURCE, [(ref.entity, ref.crm_id) for ref in done])
+    await _wake_refused(connection, project_id, outcome)
     await stream_events.publish(connection, await events(connection, project_id, outcome.changes))
+
+
+async def _wake_refused(connection: Connection, project_id: str, outcome: Outcome) -> None:
+    """Orders that were refused for want of an article or a customer that is there now need not wait for their retry:
+    in an account's first pull they come before their articles."""
+    phrases = []
+    for change in outcome.changes:
+        match change.now.entity:
+            case "article" if "sku" in change.fields:
+                phrases.append(validate.unknown_article(change.now.fields["sku"]))
+            case "customer":
+                phrases.append(validate.unknown_customer(change.crm_id))
+            case _:
+                continue
+    if phrases:
+        refused = await dead_letters.refused_for(connection, project_id, VMS_SOURCE, "order", phrases)
+        await inbound_queue.enqueue(connection, project_id, {"order": refused})
 
 
 async def _isolated(connection: Connection, project: Project, flags: Flags, refs: Sequence[Ref]) -> Outcome:

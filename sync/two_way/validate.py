@@ -22,7 +22,7 @@ def order(
         reasons.append(
             "The order names no customer: name one at the CRM."
             if customer is None
-            else f"The customer {customer} of the order is not known: read it from the CRM, or see its own dead letter."
+            else f"{unknown_customer(customer)}: read it from the CRM, or see its own dead letter."
         )
     if is_new and "status" not in values:
         status = item.details.get("status_id")
@@ -45,7 +45,7 @@ def _line(line: Mapping[str, Value], number: int, articles: Collection[str]) -> 
     what = f"line {number} ({line['sku'] or line['name'] or 'without a name'})"
     reasons = []
     if line["sku"] is not None and line["sku"] not in articles:
-        reasons.append(f"The article {line['sku']} is unknown: add it to vms, or have the CRM's articles read.")
+        reasons.append(f"{unknown_article(line['sku'])}: add it to vms, or have the CRM's articles read.")
     if _number(line["quantity"]) <= 0:
         reasons.append(f"The quantity of {what} is {line['quantity']}: it has to be above 0.")
     reasons += [f"The {name} of {what} is negative: {line[name]}." for name in ("price", "discount")
@@ -88,3 +88,13 @@ def _number(value: Value) -> Decimal:
         return Decimal(str(value))
     except InvalidOperation:
         return Decimal(-1)
+
+
+def unknown_article(sku: str) -> str:
+    """How a reason begins that goes once there is an article of that sku."""
+    return f"The article {sku} is unknown"
+
+
+def unknown_customer(crm_id: str) -> str:
+    """How a reason begins that goes once there is that customer."""
+    return f"The customer {crm_id} of the order is not known"

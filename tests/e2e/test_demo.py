@@ -174,8 +174,10 @@ def test_integration_statistics_tell_of_success(demo: Demo) -> None:
 
 def test_nothing_waits_and_nothing_failed(demo: Demo) -> None:
     with psycopg.connect(demo.url) as connection:
-        for table in ("sync.raw_queue", "sync.dead_letters", "raw.rejected"):
+        for table in ("sync.raw_queue", "raw.rejected"):
             assert connection.execute(f"select count(*) from {table}").fetchone() == (0,), table
+        letters = connection.execute("select source, reason from sync.dead_letters where closed_at is null").fetchall()
+        assert letters == []
         waiting = connection.execute("select count(*) from sync.requests where state <> 'done'").fetchone()
         assert waiting == (0,)
 

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.errors import ConfigError, NotFoundError, PermanentError, RetryError
 from database.repositories import requests as rows
-from sync import dead_letters, requests
+from sync import dead_letters, requests, rereads
 from sync.normalise import drain
 from sync.requests import RETRY_SECONDS, RequestResult, run_due
 from tests.support.toy_crm import minute
@@ -166,7 +166,7 @@ async def test_what_the_relay_applies_meanwhile_is_counted_for_the_request_that_
         await drain(*arguments, **options)
         return await drain(*arguments, **options)
 
-    monkeypatch.setattr(requests, "drain", relay_is_faster)
+    monkeypatch.setattr(rereads, "drain", relay_is_faster)
     world.crm.put("orders", "1", status=1, changed_at=minute(0), updated_at=minute(0), items=[])
     row = await requests.read_now(world.pool, world.keyring, "shop", "orders", "1", lookup=world.lookup)
     assert (row["new"], row["events"], row["failed"]) == (1, 1, 0)
@@ -328,3 +328,70 @@ async def test_the_backlog_counts_what_is_due(world: World) -> None:
         assert (await rows.backlog(connection, single_only=True)).count == 1
         assert (await rows.backlog(connection)).oldest_seconds >= 0
         assert len(await rows.list_newest(connection, ["shop"])) == 2
+
+
+async def together(world: World, limit: int = 20) -> dict[str, RequestResult]:
+    """What became of the requests that are due for objects of one stream, run at once; by the object's id."""
+    async with world.pool.connection() as connection:
+        first = await rows.claim(connection, single_only=True)
+        assert first is not None
+        claimed = [first, *await rows.claim_more(connection, first, limit - 1)]
+        results = await requests.run_together(world.pool, world.keyring, connection, claimed, lookup=world.lookup)
+        locks = await world.value("select count(*) from pg_locks where locktype = 'advisory'")
+    assert locks == 0
+    return {str(result.crm_id): result for result in results}
+
+
+async def test_objects_that_wait_are_read_together_each_with_its_own_end(world: World) -> None:
+    order = {"status": 1, "changed_at": minute(0), "updated_at": minute(0), "items": []}
+    for crm_id in ("1", "2"):
+        world.crm.put("orders", crm_id, **order)
+    world.crm.put("orders", "3", **order, trouble="skip")
+    for crm_id in ("1", "2", "3", "404"):
+        await queue(world, stream="orders", crm_id=crm_id, origin="webhook")
+    await queue(world, stream="customers", crm_id="9", origin="webhook")
+    mine = await queue(world, stream="orders", crm_id="1")  # a person's, for the same: it is the one that waits
+    results = await together(world)
+    assert {crm_id: result.state for crm_id, result in results.items()} == {
+        "1": "done", "2": "done", "3": "done", "404": "failed",
+    }  # fmt: skip
+    assert (results["1"].result["events"], results["1"].result["failed"], results["3"].result["failed"]) == (1, 0, 1)
+    assert results["1"].request_id == mine
+    assert results["404"].error_word == "permanent"
+    assert await world.value("select count(*) from core.orders") == 2
+    assert await world.value("select count(*) from sync.runs where kind = 'reread' and rows_seen = 3") == 1
+    waiting = await world.rows("select stream from sync.requests where state = 'queued'")
+    assert [row["stream"] for row in waiting] == ["customers"]
+
+
+async def test_a_bug_with_one_object_does_not_stop_those_read_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = {"status": 1, "changed_at": minute(0), "updated_at": minute(0), "items": []}
+    for crm_id in ("1", "2", "3"):
+        world.crm.put("orders", crm_id, **order)
+        await queue(world, stream="orders", crm_id=crm_id, origin="webhook")
+    read = world.crm.read
+
+    async def buggy(http: Any, account: Any, stream: str, crm_id: str) -> Any:
+        if crm_id == "2":
+            raise ZeroDivisionError
+        return await read(http, account, stream, crm_id)
+
+    monkeypatch.setattr(world.crm, "read", buggy)
+    results = await together(world)
+    assert {crm_id: result.state for crm_id, result in results.items()} == {"1": "done", "2": "failed", "3": "done"}
+    assert await world.value("select count(*) from core.orders") == 2
+
+
+async def test_a_wrong_key_puts_off_all_that_were_read_together_and_disables_the_project_once(world: World) -> None:
+    for crm_id in ("1", "2"):
+        await queue(world, stream="orders", crm_id=crm_id, origin="webhook")
+
+    def refuse(stream: str, crm_id: str) -> None:
+        raise ConfigError("wrong key")
+
+    world.crm.before_read = refuse
+    results = await together(world)
+    assert {result.state for result in results.values()} == {"queued"}
+    assert await world.value("select disabled_reason from config.projects") == "wrong key"

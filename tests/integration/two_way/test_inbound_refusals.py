@@ -178,3 +178,13 @@ async def test_what_the_settings_say_of_a_status_goes_before_what_it_usually_mea
     assert {row["number"]: row["status"] for row in rows} == {
         "TOY-packed": "REFUNDED", "TOY-gone": "DELIVERED", "TOY-new": "PENDING",
     }  # fmt: skip
+
+
+async def test_an_order_that_came_before_its_article_comes_in_with_it_and_waits_for_no_retry(world: World) -> None:
+    await land(world, "orders", shop_order("17", customer="7", items=[{"sku": "POT", "name": "Pot", "quantity": "2"}]))
+    await apply(world)
+    assert [(kind, crm_id, state) for kind, crm_id, state, _ in await letters(world)] == [("order", "17", "open")]
+    await land(world, "articles", shop_article("32", sku="POT", name="Pot", price="4"))
+    await apply(world)
+    assert [(kind, crm_id, state) for kind, crm_id, state, _ in await letters(world)] == [("order", "17", "resolved")]
+    assert await world.value("select sum(quantity) from vms.order_items") == 2
