@@ -147,7 +147,7 @@ def test_an_authentic_but_unreadable_webhook_is_answered_400_and_kept_byte_by_by
         ("/webhooks/keycrm/%00", "unknown_project"),
         ("/webhooks/keycrm/Print-Shop", "unknown_project"),
         ("/webhooks/retailcrm/print-shop", "unknown_project"),
-        ("/webhooks/vms/print-shop", "unknown_project"),
+        ("/webhooks/vms/no-such-shop", "unknown_project"),
         ("/webhooks/keycrm", "unknown_project"),
         ("/api/keycrm/webhook/order-exploded?project=print-shop", "unknown_event"),
         ("/api/keycrm/webhook/order-created", "unknown_project"),

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -204,7 +203,7 @@ def test_an_error_that_does_not_pass_ends_in_one_sentence_after_three_attempts(
 
 
 def test_a_run_that_is_cancelled_is_not_tried_again(instance: dg.DagsterInstance, print_shop: SimulatorState) -> None:
-    print_shop.faults.add("slow", "/order", times=None, seconds=20)
+    print_shop.faults.add("slow", "/order", times=None, seconds=600)
 
     def cancel() -> None:
         wait_until(lambda: print_shop.requests.count("GET", "/order"), 30, "the request", every=0.05)
@@ -212,12 +211,11 @@ def test_a_run_that_is_cancelled_is_not_tried_again(instance: dg.DagsterInstance
 
     threading.Thread(target=cancel, daemon=True).start()
     before = signal.getsignal(signal.SIGTERM)
-    began = time.monotonic()
     try:
         result = execute(instance, "keycrm_pull", partition_key=partitions.key("print-shop", shops.FIRST_DAY))
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert time.monotonic() - began < 15
+    assert [request.status for request in print_shop.requests.find("GET", "/order")] == [None]  # not waited for
     assert not result.success
     assert not [event for event in result.all_events if event.is_step_up_for_retry]
 
