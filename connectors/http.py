@@ -133,6 +133,7 @@ class _Request:
     """The one that has the address."""
     content: bytes | None = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    is_write: bool = False
 
 
 class Scrubber:
@@ -291,6 +292,7 @@ class HttpSession:
         inspect: Inspect | None = None,
         accept: frozenset[int] = frozenset(),
         named_by: str | None = None,
+        is_write: bool = False,
     ) -> Answer[T]:
         """One request with its retries.
 
@@ -299,6 +301,9 @@ class HttpSession:
 
         `named_by` is the setting of the project that has `path` as its value, such as `token_url`: that address alone
         may be on another host. The session's own headers are not sent there. Never give it for what a CRM told.
+
+        `is_write`: an error carries what was sent and what the CRM said to it, for the dead letter. Of reads, whose
+        answers may tell of people, no word is kept.
 
         Raises RetryError (network, 408, 429, 5xx, a 200 that `decode` cannot read), ConfigError (401, 402, 403, a
         redirect), NotFoundError (404), PermanentError (other 4xx).
@@ -314,7 +319,7 @@ class HttpSession:
         elif form is not None:
             content, sent["Content-Type"] = _urlencode(form).encode(), _FORM
         name = f"{method} {path.partition('?')[0]}"
-        asked = _Request(client, method, url, name, named_by or "base_url", content, sent)
+        asked = _Request(client, method, url, name, named_by or "base_url", content, sent, is_write)
         for attempt in range(self._retries + 1):
             try:
                 return await self._attempt(asked, decode, inspect, accept)
@@ -421,7 +426,7 @@ class HttpSession:
 
     def _with_exchange(self, error: ConnectorError, asked: _Request, body: bytes) -> ConnectorError:
         """What was asked and answered, for the dead letter of a write."""
-        if not self._is_confidential and asked.method != "GET":
+        if asked.is_write and not self._is_confidential:
             sent = (asked.content or b"").decode(errors="replace")
             if asked.headers.get("Content-Type") == _FORM:
                 sent = unquote(sent)

@@ -72,7 +72,13 @@ class Calls:
 
     async def _ask(self, method: str, path: str, **asked: Any) -> Any:
         answer = await self.http.request(
-            method, path, headers=headers(self.account), decode=decode_json, inspect=_no_api, **asked
+            method,
+            path,
+            headers=headers(self.account),
+            decode=decode_json,
+            inspect=_no_api,
+            is_write=method != "GET",
+            **asked,
         )
         return answer.value
 

@@ -54,6 +54,7 @@ async def post(http: HttpSession, account: Account, path: str, entities: Mapping
             decode=decode_json,
             inspect=_inspect,
             idempotent=False,
+            is_write=True,
         ),
     )
 
