@@ -12,6 +12,7 @@ from database.connection import Connection, Pool, connect, open_pool
 from database.encryption import Keyring
 from database.environment import Environment, load_environment
 from database.server import ensure_url
+from orchestration import interrupts
 
 T = TypeVar("T")
 
@@ -42,4 +43,4 @@ class CrmElt(dg.ConfigurableResource):  # type: ignore[type-arg]
             async with open_pool(self.url(), application="crm-elt dagster") as pool:
                 return await function(pool, keyring)
 
-        return asyncio.run(call())
+        return interrupts.run(call())
