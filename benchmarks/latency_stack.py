@@ -108,9 +108,11 @@ def _wait_for_answer(url: str) -> None:
     with httpx.Client(trust_env=False) as client:
         while True:
             try:
-                if client.get(url).status_code == 200:
-                    return
+                said = f"it answers {client.get(url).status_code}"
             except httpx.HTTPError as error:
-                if time.monotonic() > until:
-                    raise SystemExit(f"{url} does not answer: {error}") from None
+                said = str(error)
+            if said == "it answers 200":
+                return
+            if time.monotonic() > until:
+                raise SystemExit(f"{url} is not ready within {_START_SECONDS:.0f} s: {said}")
             time.sleep(0.1)
