@@ -101,8 +101,6 @@ class PushedCrm(ABC):
     creates_articles = True
     has_tracking_once = False
     """Whether a tracking number that is set stays as it is."""
-    tells_fingerprints = True
-    """Whether its webhooks say enough of an order to know our own writes by."""
 
     @abstractmethod
     def account(self, **changes: Any) -> Account:
@@ -454,8 +452,6 @@ class PushingConformance:
         assert not crm.orders()
 
     async def test_our_own_write_is_known_by_the_webhook_about_it(self, crm: PushedCrm) -> None:
-        if not crm.tells_fingerprints:
-            pytest.skip("its webhooks do not tell enough")
         order = (await a_shop(crm)).order(crm)
         crm_id = (await pushed(crm, order)).crm_id
         crm.webhooks()
