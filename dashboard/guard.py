@@ -18,6 +18,7 @@ from dashboard.identity import Identity
 from dashboard.problems import UnauthorisedError, forbidden_to_viewers, unknown_project
 from dashboard.services import Services, services_of
 from database.repositories import settings
+from database.repositories.settings import ProjectRow
 from web.problems import ProblemError
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -30,6 +31,7 @@ async def signed_in(request: Request) -> Identity:
     """The user of a request. Raises ProblemError: 401 nobody, 403 the request does not come from our pages."""
     services = services_of(request)
     identity = await identify(services, request)
+    request.state.identity = identity  # for the page about a refusal
     if request.method not in _SAFE and _bearer(request) is None:
         require_own_origin(services, request)
         await _require_csrf(services, request, identity)
@@ -99,6 +101,17 @@ async def wanted_projects(services: Services, identity: Identity, names: Collect
             if await settings.load_project(connection, name) is None:
                 raise unknown_project()
     return frozenset(names)
+
+
+async def visible_project(services: Services, identity: Identity, project_id: str) -> ProjectRow:
+    """The project of an address. Raises ProblemError, 404, if there is none that this user may see."""
+    if not identity.may_see(project_id) or "\0" in project_id:
+        raise unknown_project()
+    async with services.database() as connection:
+        row = await settings.load_project(connection, project_id)
+    if row is None:
+        raise unknown_project()
+    return row
 
 
 async def _require_csrf(services: Services, request: Request, identity: Identity) -> None:

@@ -20,16 +20,19 @@ import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from dashboard import areas
 from dashboard.access_log import keep_tokens_out_of_the_log
 from dashboard.cookies import CSRF_HEADER, CookieMiddleware, Cookies
 from dashboard.guard import Viewer
 from dashboard.identity import Identity
-from dashboard.routes import health, hub, login, stream
+from dashboard.routes import health, hub, login, preferences, stream
 from dashboard.services import Services
 from dashboard.sessions import Sessions
 from dashboard.stream.feed import Feed
 from dashboard.stream.rights import Rights
 from dashboard.tokens import Tokens
+from dashboard.ui import static
+from dashboard.ui.failures import HANDLERS
 from database import migrate
 from database.connection import connect
 from database.encryption import Keyring
@@ -37,7 +40,6 @@ from database.environment import ConfigurationError, Environment, load_environme
 from database.server import ensure_url
 from sync.logging_setup import configure_logging
 from web.connections import Connections
-from web.problems import HANDLERS
 
 _CONNECTIONS = 8
 _LOGINS_AT_ONCE = 4
@@ -52,6 +54,7 @@ def create_app(environment: Environment) -> FastAPI:
         exception_handlers=dict(HANDLERS),
     )  # fmt: skip
     app.state.environment = environment
+    app.state.static_files = static.load()
     app.add_middleware(CookieMiddleware)
     if environment.dashboard_origins:
         app.add_middleware(
@@ -64,6 +67,10 @@ def create_app(environment: Environment) -> FastAPI:
     app.include_router(login.router)
     app.include_router(stream.router)
     app.include_router(hub.router)
+    app.include_router(preferences.router)
+    app.include_router(static.router)
+    for area in areas.ROUTERS:
+        app.include_router(area)
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(_: Viewer) -> dict[str, Any]:

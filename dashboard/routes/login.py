@@ -7,13 +7,14 @@ from urllib.parse import parse_qs
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
-from dashboard import pages
-from dashboard.guard import Viewer, identify, keep_cookies, require_own_origin, signed_in
+from dashboard.guard import Viewer, keep_cookies, require_own_origin, signed_in
 from dashboard.identity import Identity
+from dashboard.routes.preferences import own_page
 from dashboard.services import services_of
 from dashboard.sessions import Opened
+from dashboard.ui import pages
 from web.answers import json_answer
 from web.problems import ProblemError
 
@@ -29,9 +30,15 @@ class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
     password: str
 
 
+class LoginForm(LoginBody):
+    onward: str = ""
+    """The page to go to."""
+
+
 @public.get("/login")
-async def login_page() -> Response:
-    return HTMLResponse(pages.login(), headers=pages.HEADERS)
+async def login_page(request: Request, next: str | None = None) -> Response:  # noqa: A002 - the address says so
+    """The form; `next` is the page that asked for it."""
+    return await _form_page(request, own_page(next))
 
 
 @public.post("/login")
@@ -54,12 +61,11 @@ async def login(request: Request) -> Response:
     except ProblemError as problem:
         if not is_form or "text/html" not in request.headers.get("accept", ""):
             raise
-        headers = {**pages.HEADERS, **{k: v for k, v in problem.headers().items() if k == "retry-after"}}
-        return HTMLResponse(pages.login(problem.detail), problem.status, headers)
+        return await _form_page(request, own_page(body.onward if isinstance(body, LoginForm) else None), problem)
     if not is_form:
         return json_answer(_token_answer(opened))
     keep_cookies(services, request, opened.identity, opened.token)
-    return RedirectResponse("/", 303, _NO_STORE)
+    return RedirectResponse(own_page(body.onward if isinstance(body, LoginForm) else None), 303, _NO_STORE)
 
 
 @router.post("/logout")
@@ -95,18 +101,13 @@ async def refresh(request: Request, identity: Viewer) -> Response:
     return json_answer(_token_answer(opened))
 
 
-@public.get("/")
-async def home(request: Request) -> Response:
-    """Until there are pages: who is logged in. Others are sent to the login."""
-    services = services_of(request)
-    try:
-        identity = await identify(services, request)
-    except ProblemError as problem:
-        if problem.status != 401:
-            raise
-        return RedirectResponse("/login", 303, _NO_STORE)
-    page = pages.home(identity, services.sessions.tokens.csrf(identity.session_id))
-    return HTMLResponse(page, headers=pages.HEADERS)
+async def _form_page(request: Request, onward: str, problem: ProblemError | None = None) -> Response:
+    page = await pages.shell(request, None)
+    status, detail = (200, None) if problem is None else (problem.status, problem.detail)
+    answer = pages.answer(request, page, "home/login.html", status=status, problem=detail, onward=onward)
+    if problem is not None and problem.retry_after is not None:
+        answer.headers["retry-after"] = str(problem.retry_after)
+    return answer
 
 
 async def _body(request: Request, *, is_form: bool) -> LoginBody:
@@ -127,12 +128,12 @@ async def _body(request: Request, *, is_form: bool) -> LoginBody:
     return body
 
 
-def _form(content: bytes) -> LoginBody:
+def _form(content: bytes) -> LoginForm:
     try:
         fields = parse_qs(content.decode(), keep_blank_values=True, max_num_fields=20)
     except ValueError:
         raise ProblemError(400, "invalid", "The form cannot be read.") from None
-    return LoginBody(fields.get("login", [""])[0], fields.get("password", [""])[0])
+    return LoginForm(*(fields.get(name, [""])[0] for name in ("login", "password", "next")))
 
 
 def _token_answer(opened: Opened) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Users, tokens for scripts, the audit log."""

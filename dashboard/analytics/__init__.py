@@ -1,0 +1,1 @@
+"""Analytics: times by stage and status, cycles, SLA compliance, flow, the process map."""

@@ -1,0 +1,1 @@
+"""Integrations: credentials, tests, syncs, logs, statistics, uploads, webhooks of each CRM account."""

@@ -1,0 +1,44 @@
+"""Language and theme of this browser: for people who are logged in and for the login page."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from dashboard.guard import require_own_origin
+from dashboard.services import services_of
+from dashboard.ui import preferences
+from dashboard.ui.language import language_of
+from dashboard.ui.preferences import THEMES
+from web.problems import ProblemError
+
+_BODY_BYTES = 8 * 1024
+
+router = APIRouter()
+
+
+@router.post("/preferences")
+async def choose(request: Request) -> Response:
+    """A form: `language` (en, uk, ru), `theme` (auto, light, dark), `next` (the page to go back to)."""
+    require_own_origin(services_of(request), request)
+    content = b""
+    async for piece in request.stream():
+        content += piece
+        if len(content) > _BODY_BYTES:
+            raise ProblemError(413, "too_large", "Preferences are a few words long.", close=True)
+    try:
+        fields = {name: values[-1] for name, values in parse_qs(content.decode(), max_num_fields=20).items()}
+    except ValueError:
+        raise ProblemError(400, "invalid", "The form cannot be read.") from None
+    response = RedirectResponse(own_page(fields.get("next")), 303, {"cache-control": "no-store"})
+    theme = next((name for name in THEMES if name == fields.get("theme")), None)
+    preferences.keep(response, language=language_of(fields.get("language")), theme=theme)
+    return response
+
+
+def own_page(wish: str | None) -> str:
+    """A path of ours to go to, `/` for anything else: nobody is led away by a link to us."""
+    is_path = wish is not None and wish.startswith("/") and not wish.startswith(("//", "/\\")) and wish.isprintable()
+    return wish if is_path and wish is not None else "/"

@@ -1,0 +1,1 @@
+"""The two-way sync: queues, dead letters, conflicts, full resync."""

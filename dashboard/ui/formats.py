@@ -1,0 +1,81 @@
+"""Numbers, durations and instants as people read them; pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+
+from babel.dates import format_datetime
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+
+from dashboard.ui.language import Language
+
+NOTHING = "–"
+"""Shown where there is no value: nothing known is not zero."""
+_UNITS: dict[str, tuple[str, str, str, str]] = {
+    "en": ("d", "h", "min", "s"),
+    "uk": ("д", "год", "хв", "с"),
+    "ru": ("д", "ч", "мин", "с"),
+}
+_DAY, _HOUR, _MINUTE = 86400, 3600, 60
+
+
+def duration(seconds: float | Decimal | None, language: Language) -> str:
+    """`1 d 4 h 12 min`: whole minutes, below one minute whole seconds; `–` for None. A day has 24 hours.
+
+    Cut, not rounded: 59.9 s are no minute yet.
+    """
+    if seconds is None:
+        return NOTHING
+    whole = int(abs(seconds))
+    sign = "−" if seconds <= -1 else ""
+    day, hour, minute, second = _UNITS[language]
+    if whole < _MINUTE:
+        return f"{sign}{whole} {second}"
+    parts = [(whole // _DAY, day), (whole % _DAY // _HOUR, hour), (whole % _HOUR // _MINUTE, minute)]
+    return sign + " ".join(f"{count} {unit}" for count, unit in parts if count)
+
+
+def hours(seconds: float | Decimal | None) -> str:
+    """`72:30`: hours and minutes of working time, as settings files write limits; empty for None."""
+    if seconds is None:
+        return ""
+    minutes = int(seconds) // _MINUTE
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def instant(at: datetime | None, zone: tzinfo, language: Language, pattern: str = "short") -> str:
+    """Date and time in a zone, as the language writes them; `–` for None."""
+    if at is None:
+        return NOTHING
+    return format_datetime(at.astimezone(zone), pattern, locale=language)
+
+
+def iso(at: datetime) -> str:
+    """For the attribute `datetime` of `<time>`: UTC, whole seconds."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def number(value: float | Decimal | None, language: Language, digits: int | None = None) -> str:
+    """`12 345,6` in the language's form; `digits` after the point, at most 2 by default; `–` for None."""
+    if value is None:
+        return NOTHING
+    pattern = "#,##0.##" if digits is None else "#,##0" + ("." + "0" * digits if digits else "")
+    return format_decimal(value, pattern, locale=language)
+
+
+def compact(value: float | Decimal | None, language: Language) -> str:
+    """`12K`, for the axes of charts; `–` for None."""
+    return NOTHING if value is None else format_compact_decimal(value, locale=language, fraction_digits=1)
+
+
+def percent(share: float | Decimal | None, language: Language) -> str:
+    """A share of 1 as `12.3 %`; `–` for None."""
+    return NOTHING if share is None else format_percent(share, "#,##0.#\u00a0%", locale=language)
+
+
+def money(amount: Decimal | None, currency: str | None, language: Language) -> str:
+    """An amount with its currency, if it has one; `–` for None."""
+    if amount is None:
+        return NOTHING
+    return format_currency(amount, currency, locale=language) if currency else number(amount, language, 2)
