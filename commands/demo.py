@@ -14,6 +14,7 @@ import httpx
 import typer
 
 from commands.build import build_marts
+from commands.demo_users import add_users
 from commands.failures import CommandError
 from commands.figures import figures, print_figures
 from commands.output import JsonFlag, console, counted, print_json, progress_bar, results_alone
@@ -75,7 +76,8 @@ def demo(
                 start_services(supervisor, stack, already=frozenset({"ingest", "relay"}))
                 changes = threading.Thread(target=_keep_changing, args=(accounts, stopping), daemon=True)
                 changes.start()
-                serve(supervisor, stack, stop)
+                logins = asyncio.run(add_users(stack, [account.project_id for account in accounts.shops[:1]]))
+                serve(supervisor, stack, stop, logins)
         finally:
             stopping.set()
             if serve_after:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -85,8 +86,14 @@ def dashboard_service(stack: Stack) -> Service:
     address = f"http://{environment.dashboard_host}:{environment.dashboard_port}"
     command = _python("-m", "uvicorn", "dashboard.main:app", "--no-access-log", "--timeout-graceful-shutdown", "10")
     command += ["--host", environment.dashboard_host, "--port", str(environment.dashboard_port)]
-    port = {"CRM_ELT_DASHBOARD_PORT": str(environment.dashboard_port)}  # its cookies are named after it
-    return Service("dashboard", command, {**child_environment(stack), **port}, address, f"{address}/health/ready")
+    variables = {  # its cookies are named after its port; its pages lead to the others
+        **child_environment(stack),
+        "CRM_ELT_DASHBOARD_PORT": str(environment.dashboard_port),
+        "CRM_ELT_INGEST_URL": environment.public_ingest_url,
+        "CRM_ELT_DAGSTER_URL": environment.public_dagster_url,
+        "CRM_ELT_DOCS_URL": environment.public_docs_url,
+    }
+    return Service("dashboard", command, variables, address, f"{address}/health/ready")
 
 
 def relay_service(stack: Stack) -> Service:
@@ -122,8 +129,8 @@ def start_services(supervisor: Supervisor, stack: Stack, *, already: frozenset[s
             supervisor.start(service)
 
 
-def serve(supervisor: Supervisor, stack: Stack, stop: threading.Event) -> None:
-    """Say where everything is, and keep it running until `stop`."""
+def serve(supervisor: Supervisor, stack: Stack, stop: threading.Event, remarks: Sequence[str] = ()) -> None:
+    """Say where everything is, then `remarks`, and keep it running until `stop`."""
     environment = stack.environment
     rows = [
         {"what": "Dashboard", "where": f"http://{environment.dashboard_host}:{environment.dashboard_port}"},
@@ -138,6 +145,8 @@ def serve(supervisor: Supervisor, stack: Stack, stop: threading.Event) -> None:
         console.print(
             f"Nobody can log in to the dashboard yet: {_command_line(environment)} user add LOGIN --role admin"
         )
+    for remark in remarks:
+        console.print(remark, markup=False, soft_wrap=True, highlight=False)
     console.print("Ctrl-C stops all of it.")
     supervisor.watch(stop)
 

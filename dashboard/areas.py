@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-ROUTERS: tuple[APIRouter, ...] = ()
+from dashboard.home import pages as home
+
+ROUTERS: tuple[APIRouter, ...] = (home.router,)
 """Each route but those of dashboard.routes declares who may call it: `Viewer` or `Admin`."""

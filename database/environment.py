@@ -46,6 +46,12 @@ class Environment(BaseSettings):
     """Oldest day that can be backfilled from Dagster's pages; older history comes by `crm-elt sync --full`."""
     docs_port: Port = 8081
     """Where `crm-elt up` serves the dbt docs."""
+    ingest_url: str | None = None
+    """As CRMs reach the ingest API, https://hooks.example.com; unset: its host and port. Shown on the dashboard."""
+    dagster_url: str | None = None
+    """As people reach Dagster; unset: its host and port."""
+    docs_url: str | None = None
+    """As people reach the dbt docs; unset: 127.0.0.1 and their port."""
     log_format: Literal["auto", "console", "json"] = "auto"
     """auto: JSON lines for services off a terminal, else console."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -62,6 +68,26 @@ class Environment(BaseSettings):
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("expected postgresql://user:password@host:port/database")
         return value or None
+
+    @property
+    def public_ingest_url(self) -> str:
+        return self.ingest_url or f"http://{self.ingest_host}:{self.ingest_port}"
+
+    @property
+    def public_dagster_url(self) -> str:
+        return self.dagster_url or f"http://{self.dagster_host}:{self.dagster_port}"
+
+    @property
+    def public_docs_url(self) -> str:
+        return self.docs_url or f"http://127.0.0.1:{self.docs_port}"
+
+    @field_validator("ingest_url", "dagster_url", "docs_url")
+    @classmethod
+    def _is_web_address(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value and (parts.scheme not in ("http", "https") or not parts.netloc):
+            raise ValueError("expected an address like https://hooks.example.com")
+        return value.rstrip("/") if value else None
 
     @field_validator("dashboard_origins", mode="before")
     @classmethod

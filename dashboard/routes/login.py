@@ -116,6 +116,7 @@ async def _body(request: Request, *, is_form: bool) -> LoginBody:
         content += piece
         if len(content) > _BODY_BYTES:
             raise ProblemError(413, "too_large", "A login is a few words long.", close=True)
+    body: LoginBody
     if is_form:
         body = _form(content)
     else:

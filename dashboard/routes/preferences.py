@@ -11,7 +11,6 @@ from dashboard.guard import require_own_origin
 from dashboard.services import services_of
 from dashboard.ui import preferences
 from dashboard.ui.language import language_of
-from dashboard.ui.preferences import THEMES
 from web.problems import ProblemError
 
 _BODY_BYTES = 8 * 1024
@@ -19,7 +18,7 @@ _BODY_BYTES = 8 * 1024
 router = APIRouter()
 
 
-@router.post("/preferences")
+@router.post("/preferences", include_in_schema=False)
 async def choose(request: Request) -> Response:
     """A form: `language` (en, uk, ru), `theme` (auto, light, dark), `next` (the page to go back to)."""
     require_own_origin(services_of(request), request)
@@ -33,7 +32,7 @@ async def choose(request: Request) -> Response:
     except ValueError:
         raise ProblemError(400, "invalid", "The form cannot be read.") from None
     response = RedirectResponse(own_page(fields.get("next")), 303, {"cache-control": "no-store"})
-    theme = next((name for name in THEMES if name == fields.get("theme")), None)
+    theme = preferences.theme_of(fields.get("theme"))
     preferences.keep(response, language=language_of(fields.get("language")), theme=theme)
     return response
 

@@ -27,7 +27,7 @@ def duration(seconds: float | Decimal | None, language: Language) -> str:
     """
     if seconds is None:
         return NOTHING
-    whole = int(abs(seconds))
+    whole = abs(int(seconds))
     sign = "−" if seconds <= -1 else ""
     day, hour, minute, second = _UNITS[language]
     if whole < _MINUTE:

@@ -33,8 +33,8 @@ def preferences_of(connection: HTTPConnection) -> Preferences:
     """By cookie; the language else by `Accept-Language`."""
     cookies = cookie_parser(connection.headers.get("cookie", ""))
     language = language_of(cookies.get(LANGUAGE_COOKIE)) or negotiated(connection.headers.get("accept-language", ""))
-    theme = next((name for name in THEMES if name == cookies.get(THEME_COOKIE)), "auto")
-    return Preferences(language, theme, zone_named(cookies.get(ZONE_COOKIE, "").replace("%2F", "/")))
+    zone = zone_named(cookies.get(ZONE_COOKIE, "").replace("%2F", "/"))
+    return Preferences(language, theme_of(cookies.get(THEME_COOKIE)) or "auto", zone)
 
 
 def keep(response: Response, *, language: Language | None = None, theme: Theme | None = None) -> None:
@@ -42,6 +42,11 @@ def keep(response: Response, *, language: Language | None = None, theme: Theme |
     for name, value in ((LANGUAGE_COOKIE, language), (THEME_COOKIE, theme)):
         if value is not None:
             response.set_cookie(name, value, max_age=_YEAR, samesite="lax", path="/")
+
+
+def theme_of(text: str | None) -> Theme | None:
+    """The theme of that name, if it is one of ours."""
+    return next((theme for theme in THEMES if theme == text), None)
 
 
 def zone_named(name: str) -> ZoneInfo | None:
