@@ -9,10 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from demo_windows import CHROMIUM, ROOT, WIDTHS, Demo, install_axe, log_in, read_demo
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from database.embedded import EmbeddedServer
 from database.ports import free_port
 from tests.support.serving import serving
 
@@ -21,7 +23,10 @@ START_SECONDS = 600.0
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """`crm-elt demo`, until it serves; CRM_ELT_TEST_DEMO names the home of one that serves already, to write tests."""
+    """`crm-elt demo`, until it serves, which ends with Ctrl-C and leaves nothing behind.
+
+    CRM_ELT_TEST_DEMO names the home of one that serves already, to write tests.
+    """
     if home := os.environ.get("CRM_ELT_TEST_DEMO"):
         yield read_demo(Path(home), (Path(home) / "demo-output.txt").read_text())
         return
@@ -35,8 +40,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     )  # fmt: skip
     with serving(process) as served:
         served.wait_until_it_serves(START_SECONDS)
+        assert "Working time per stage" in served.output
         yield read_demo(home_folder, served.output)
+        family = psutil.Process(process.pid).children(recursive=True)
         assert served.stop(signal.SIGINT) == 0, served.output[-3000:]
+        _, alive = psutil.wait_procs(family, timeout=10)
+        assert alive == []
+        assert not EmbeddedServer(home_folder / "demo").is_running()
 
 
 @pytest.fixture(scope="session")
