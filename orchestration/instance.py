@@ -71,7 +71,7 @@ def settings(home: Path) -> dict[str, Any]:
         "schedules": {"use_threads": True, "num_workers": 2},
         "sensors": {"use_threads": True, "num_workers": 2},
         "backfills": {"use_threads": True, "num_workers": 1},
-        "code_servers": {"local_startup_timeout": 120, "wait_for_local_processes_on_shutdown": True},
+        "code_servers": {"local_startup_timeout": 300, "wait_for_local_processes_on_shutdown": True},
     }
 
 

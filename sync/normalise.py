@@ -317,9 +317,9 @@ class Writer:
         known = await self._known(records)
         changes = fold(project_id, self._project.row.currency, known, records)
         events = await write_changes(connection, project_id, changes)
-        self._drained.add(changes)
-        if self._is_replay:
+        if self._is_replay:  # it tells nobody, and is too long to be remembered
             return events, 0
+        self._drained.add(changes)
         for record in records:
             self._touched.add(record.batch)
         rereads = await without_echoes(connection, project_id, records, changes.rereads)

@@ -13,3 +13,4 @@ def test_the_benchmark_finds_the_same_working_times_by_joining_every_window() ->
     assert figures["parts"].keys() == {"fct_order_status_intervals", "fct_order_stages"}
     assert figures["ratio"] > 0
     assert figures["incremental_ratio"] > 0
+    assert figures["nothing_new_seconds"] > 0

@@ -8,6 +8,8 @@ import httpx
 import pytest
 from ingest_process import TOKEN, Ingest, apply
 
+from tests.support.waiting import wait_until
+
 HEADERS = {"X-Webhook-Token": TOKEN}
 
 
@@ -162,6 +164,8 @@ projects:
 """,
     )
     address = "/api/retailcrm/sync"
+    # Known a moment after it was applied: the server has just read its settings, maybe.
+    wait_until(lambda: ingest.client.get(f"{address}/status?project=tea-shop", headers=HEADERS).status_code == 200, 5)
     one = ingest.client.post(f"{address}/customers/77?project=tea-shop", headers=HEADERS)
     assert (one.status_code, reads(ingest)) == (202, [("customers", "77")])
     every = ingest.client.post(f"{address}/full-resync?project=tea-shop", headers=HEADERS)

@@ -176,10 +176,10 @@ def test_a_partition_backfilled_in_the_ui_fills_core_and_the_marts(stack: Stack)
         lambda: project_keys(stack) == {"print-shop"}, 240, "the partition of the stopped project to go", every=0.5
     )
     days = stack.dagster.query(PARTITION_STATES)["assetNodeOrError"]["assetPartitionStatuses"]["ranges"]
-    # The schedule may have pulled what is new meanwhile, which counts for the day under way.
+    # The schedule pulls what is new meanwhile, of which the day under way tells, a failed project's too.
     (backfilled,) = [item for item in days if item["primaryDimStartKey"] == shops.day(0)]
     assert backfilled["primaryDimEndKey"] == shops.day(1)
-    assert all(item["secondaryDim"]["materializedPartitions"] == ["print-shop"] for item in days)
+    assert backfilled["secondaryDim"]["materializedPartitions"] == ["print-shop"]
 
 
 def test_a_run_whose_process_is_killed_is_noticed_and_started_again(stack: Stack) -> None:
@@ -257,7 +257,7 @@ def test_the_workspace_passes_dagsters_own_validation(stack: Stack) -> None:
         [str(Path(sys.executable).parent / "dagster"), "definitions", "validate", "-w", str(WORKSPACE)],
         env={**os.environ, **stack.variables}, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
 
 
 def test_no_secret_is_in_dagsters_own_database(stack: Stack) -> None:
