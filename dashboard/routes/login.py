@@ -94,7 +94,7 @@ async def session(request: Request, identity: Viewer) -> Response:
 async def refresh(request: Request, identity: Viewer) -> Response:
     """A new token for a program; the old one holds for another minute. Browsers' cookies are renewed by themselves."""
     if identity.kind != "bearer":
-        raise ProblemError(400, "invalid", "A browser's session is renewed by itself.")
+        raise ProblemError(400, "invalid", "Only the session of a program that has logged in is renewed like that.")
     services = services_of(request)
     async with services.database() as connection:
         opened = await services.sessions.refresh(connection, identity)
@@ -103,7 +103,7 @@ async def refresh(request: Request, identity: Viewer) -> Response:
 
 async def _form_page(request: Request, onward: str, problem: ProblemError | None = None) -> Response:
     page = await pages.shell(request, None)
-    status, detail = (200, None) if problem is None else (problem.status, problem.detail)
+    status, detail = (200, None) if problem is None else (problem.status, pages.said(page, problem))
     answer = pages.answer(request, page, "home/login.html", status=status, problem=detail, onward=onward)
     if problem is not None and problem.retry_after is not None:
         answer.headers["retry-after"] = str(problem.retry_after)
