@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard import guard
 from dashboard.cookies import CSRF_HEADER
+from database.repositories.words import ErrorWord
 
 TITLE = "crm-elt dashboard"
 DESCRIPTION = f"""\
@@ -26,8 +27,8 @@ and with whatever changes something the header `{CSRF_HEADER}` that `GET /api/se
 **Rights.** Admins change, viewers read; everybody sees the projects they were given and no others. What one may not see
 does not exist: 404.
 
-**Conventions.** Every object carries its `project_id`. Lists are `{{"items": [...], "next": cursor}}`: send the cursor as
-`after` for the next page; null is the last one. Instants are ISO 8601 in UTC, durations are seconds (`*_seconds`),
+**Conventions.** Every object carries its `project_id`. Lists are `{{"items": [...], "next": cursor}}`: send the cursor
+as `after` for the next page; null is the last one. Instants are ISO 8601 in UTC, durations are seconds (`*_seconds`),
 money is text. Errors are RFC 9457 problems: `code` is a stable word for programs, `detail` a sentence for people,
 `word` says whether asking again helps (`retry`), settings are wrong (`config`), or the request is (`permanent`,
 `skip_row`)."""
@@ -51,18 +52,41 @@ TAGS: dict[str, str] = {
     "health": "Liveness and readiness.",
 }
 _PROBLEM_TYPE = "application/problem+json"
-_REFUSALS: dict[str, tuple[str, str, str]] = {
-    "400": ("The request cannot be read.", "invalid", "query.limit: Input should be less than or equal to 500."),
-    "401": ("Nobody is logged in.", "not_logged_in", "This address needs a login: log in at /login, or send a token."),
-    "403": ("Only an admin may do this, or no page of ours sent it.", "admins_only", "Only an admin may do this."),
-    "404": ("There is no such thing that you may see.", "unknown_project", "There is no such project that you may see."),
-    "409": ("Something else was faster, or is in the way.", "conflict", "Somebody has just changed this: look again."),
-    "422": ("What is asked for cannot be; nothing was changed.", "refused", "There is a user ann already: give it a new password instead."),
-    "429": ("Too many attempts have failed; see Retry-After.", "locked", "Too many logins have failed: try again in 15 min."),
-    "503": ("The database is away; ask again.", "database_away", "The database is away; nothing was done, ask again in a moment."),
+_REFUSALS: dict[str, tuple[str, str, ErrorWord, str]] = {
+    "400": (
+        "The request cannot be read.", "invalid", "skip_row",
+        "query.limit: Input should be less than or equal to 500.",
+    ),
+    "401": (
+        "Nobody is logged in.", "not_logged_in", "config",
+        "This address needs a login: log in at /login, or send a token.",
+    ),
+    "403": (
+        "Only an admin may do this, or no page of ours sent it.", "admins_only", "permanent",
+        "Only an admin may do this.",
+    ),
+    "404": (
+        "There is no such thing that you may see.", "unknown_project", "config",
+        "There is no such project that you may see.",
+    ),
+    "409": (
+        "Something else was faster, or is in the way.", "conflict", "permanent",
+        "Somebody has just changed this: look again.",
+    ),
+    "422": (
+        "What is asked for cannot be; nothing was changed.", "refused", "permanent",
+        "There is a user ann already: give it a new password instead.",
+    ),
+    "429": (
+        "Too many attempts have failed; see Retry-After.", "locked", "retry",
+        "Too many logins have failed: try again in 15 min.",
+    ),
+    "503": (
+        "The database is away; ask again, see Retry-After.", "database_away", "retry",
+        "The database is away; nothing was done, ask again in a moment.",
+    ),
 }  # fmt: skip
-_WORDS = {"400": "skip_row", "401": "config", "404": "config", "429": "retry", "503": "retry"}
-
+"""Status -> what it means; and of an example: code, word, detail."""
 
 
 class Problem(BaseModel):
@@ -123,7 +147,7 @@ def _version() -> str:
 
 def _schemes(cookie: str) -> dict[str, Any]:
     return {
-        "bearer": {"type": "http", "scheme": "bearer", "description": "A token for scripts, or one that POST /login gave."},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "For scripts, or one that POST /login gave."},
         "cookie": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "A browser's session."},
         "csrf": {
             "type": "apiKey", "in": "header", "name": CSRF_HEADER,
@@ -133,10 +157,10 @@ def _schemes(cookie: str) -> dict[str, Any]:
 
 
 def _refusal(status: str) -> dict[str, Any]:
-    description, code, detail = _REFUSALS[status]
+    description, code, word, detail = _REFUSALS[status]
     example = {
-        "type": "about:blank", "title": HTTPStatus(int(status)).phrase, "status": int(status), "code": code, "word": _WORDS.get(status, "permanent"),
-        "detail": detail,
+        "type": "about:blank", "title": HTTPStatus(int(status)).phrase, "status": int(status), "code": code,
+        "word": word, "detail": detail,
     }  # fmt: skip
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
     return {"description": description, "content": {_PROBLEM_TYPE: content}}

@@ -47,11 +47,13 @@ async def create(
     token = SCRIPT_PREFIX + secrets.token_urlsafe(32)
     async with connection.transaction():
         row = await script_tokens.add(
-            connection, name=name, token_hash=script_hash(token), hint=token[:_HINT], role=role, project_ids=project_ids,
-            expires_at=expires_at, created_by=actor,
+            connection, name=name, token_hash=script_hash(token), hint=token[:_HINT], role=role,
+            project_ids=project_ids, expires_at=expires_at, created_by=actor,
         )  # fmt: skip
         if row is None:
-            raise UserError("There is a token %(name)s already: revoke it, or choose another name.", about="name", name=name)
+            raise UserError(
+                "There is a token %(name)s already: revoke it, or choose another name.", about="name", name=name
+            )
         await audit.record(
             connection, actor=actor, action="added", project_id=None, object=f"token {name}", after=_rights(row)
         )

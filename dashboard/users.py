@@ -41,7 +41,9 @@ async def add(
     async with connection.transaction():
         user_id = await users.add(connection, name, password_hash, role, project_ids)
         if user_id is None:
-            raise UserError("There is a user %(login)s already: give it a new password instead.", about="login", login=name)
+            raise UserError(
+                "There is a user %(login)s already: give it a new password instead.", about="login", login=name
+            )
         await _record(connection, actor, "added", name, None, _rights(role, project_ids))
     return user_id
 

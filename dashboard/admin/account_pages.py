@@ -9,6 +9,7 @@ from dashboard.admin.forms import Form, read_form
 from dashboard.admin.own_password import change_own_password
 from dashboard.guard import Person, keep_cookies
 from dashboard.identity import Identity
+from dashboard.marks import N_
 from dashboard.services import services_of
 from dashboard.ui import flash, pages
 from dashboard.users import UserError
@@ -32,8 +33,7 @@ async def set_own_password(request: Request, identity: Person) -> Response:
     password = form.get("password")
     address = request.client.host if request.client else ""
     try:
-        if password != form.get("again"):
-            raise UserError("The two passwords differ; nothing was changed.", about="again")
+        form.require_equal("password", "again", N_("The two passwords differ; nothing was changed."))
         async with services.database(is_login=True) as connection:
             await change_own_password(services, connection, identity, form.get("current"), password)
             opened = await services.sessions.open(connection, identity.login, password, address, "cookie")

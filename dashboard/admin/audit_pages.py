@@ -38,7 +38,7 @@ async def show_audit(request: Request, identity: Viewer) -> Response:
         found = await read_page(connection, search, before_id)
         actions = await audit.actions(connection)
     return pages.answer(
-        request, page, "admin/audit.html", entries=found.entries, next=found.next, is_first=before_id is None,
+        request, page, "admin/audit.html", found=found.entries, next=found.next, is_first=before_id is None,
         words=words, actions=actions, differences=differences, errors={"from": since_error, "to": until_error},
     )  # fmt: skip
 
@@ -48,8 +48,8 @@ def _day(page: Shell, text: str, days: int = 0) -> tuple[datetime | None, bool]:
     if not text:
         return None, False
     try:
-        return datetime.combine(
-            date.fromisoformat(text) + timedelta(days=days), time(), page.zone_of(None)
-        ).astimezone(UTC), False
+        return datetime.combine(date.fromisoformat(text) + timedelta(days=days), time(), page.zone_of(None)).astimezone(
+            UTC
+        ), False
     except (ValueError, OverflowError):
         return None, True

@@ -36,8 +36,22 @@ class Form:
 
     @property
     def project_ids(self) -> list[str] | None:
-        """None: all."""
-        return None if self.get("scope", "all") == "all" else sorted(self.projects)
+        """None: all. Raises UserError."""
+        if self.get("scope", "all") == "all":
+            return None
+        if not self.projects:
+            raise UserError("Choose at least one project, or all.", about="projects")
+        return sorted(self.projects)
+
+    @property
+    def user_projects(self) -> list[str] | None:
+        """The same for a user: an admin sees all."""
+        return None if self.role == "admin" else self.project_ids
+
+    def require_equal(self, name: str, other: str, sentence: str) -> None:
+        """Raises UserError."""
+        if self.get(name) != self.get(other):
+            raise UserError(sentence, about=other)
 
     def refused(self, page: Shell, error: UserError | ProblemError) -> Form:
         """The same with the sentence at its field."""

@@ -103,7 +103,7 @@ class Tokens(BaseModel):
 
 class NewToken(_Body):
     name: str = Field(description="What the token is for.", examples=["nightly export"])
-    role: Role = Field(default="viewer", description="An admin's token may change settings, but no users and no tokens.")
+    role: Role = Field(default="viewer", description="An admin's may change settings, but no users and no tokens.")
     projects: list[str] | None = _PROJECTS
     expires_at: AwareDatetime | None = Field(default=None, examples=["2027-01-01T00:00:00Z"])
 

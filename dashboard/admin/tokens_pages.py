@@ -36,8 +36,6 @@ async def make_token(request: Request, identity: Manager) -> Response:
     page = await pages.shell(request, identity, "users")
     try:
         expires_at = _end_of(page, form.get("expires"))
-        if form.project_ids == []:
-            raise UserError("Choose at least one project, or all.", about="projects")
         async with services_of(request).database() as connection:
             made = await script_tokens.create(
                 connection, form.get("name"), form.role, form.project_ids, expires_at, actor=identity.actor

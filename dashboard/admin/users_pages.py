@@ -44,13 +44,10 @@ async def add_user(request: Request, identity: Manager) -> Response:
     form = await read_form(request)
     page = await pages.shell(request, identity, "users")
     _ = pages.translated(page)
-    project_ids = None if form.role == "admin" else form.project_ids
     try:
-        if project_ids == []:
-            raise UserError("Choose at least one project, or all.", about="projects")
         async with services_of(request).database() as connection:
             await users.add(
-                connection, form.get("login"), form.get("password"), form.role, project_ids, actor=identity.actor
+                connection, form.get("login"), form.get("password"), form.role, form.user_projects, actor=identity.actor
             )
     except UserError as error:
         return await _new_page(request, identity, form.refused(page, error))
@@ -66,11 +63,8 @@ async def show_user(request: Request, identity: Manager, user_id: int) -> Respon
 @router.post("/users/{user_id:int}/rights")
 async def set_rights(request: Request, identity: Manager, user_id: int) -> Response:
     async def work(connection: Connection, row: UserRow, form: Form) -> str:
-        project_ids = None if form.role == "admin" else form.project_ids
-        if project_ids == []:
-            raise UserError("Choose at least one project, or all.", about="projects")
         await users.set_rights(
-            connection, row.login, form.role, project_ids, actor=identity.actor, by=identity.user_id
+            connection, row.login, form.role, form.user_projects, actor=identity.actor, by=identity.user_id
         )
         return _("The rights of %(login)s count from now on.")
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from dashboard.marks import NN_, N_
+from dashboard.marks import N_, NN_
 from database.repositories.overview import OpenAlert, SyncState, Waiting
 from database.repositories.settings import ProjectRow
 
 Tone = Literal["over", "near"]
 """It stands still, or it goes on but somebody has to look."""
-Area = Literal["integrations", "sync"]
+_INTEGRATION, _LETTERS, _CONFLICTS = "/integrations/{}", "/sync/dead-letters?project={}", "/sync/conflicts?project={}"
 _DEFAULT_INTERVAL = 5
 _INTERVALS = 3
 _GRACE = timedelta(minutes=10)
@@ -29,8 +29,8 @@ class Words:
     title: tuple[str, str]
     """For one, and for `%(num)s`."""
     advice: str
-    area: Area
-    """Where it is mended."""
+    page: str
+    """Where it is mended; `{}` is the project."""
     tone: Tone
 
 
@@ -46,6 +46,10 @@ class Alert:
     def words(self) -> Words:
         return WORDS.get(self.kind, _UNKNOWN)
 
+    def page(self, project_id: str) -> str:
+        """The address of the page that mends it."""
+        return self.words.page.format(project_id)
+
 
 def _one(text: str) -> tuple[str, str]:
     return text, text
@@ -54,42 +58,42 @@ def _one(text: str) -> tuple[str, str]:
 WORDS: Mapping[str, Words] = {
     "disabled": Words(
         _one(N_("The project is stopped: its settings do not work")),
-        N_("Mend the settings, test the connection, then enable the project."), "integrations", "over",
+        N_("Mend the settings, test the connection, then enable the project."), _INTEGRATION, "over",
     ),
     "pull_failed": Words(
         _one(N_("The last synchronisation failed")),
-        N_("Test the connection, and read in the log what the CRM answers."), "integrations", "over",
+        N_("Test the connection, and read in the log what the CRM answers."), _INTEGRATION, "over",
     ),
     "pull_retried": Words(
         _one(N_("The last synchronisation failed")),
-        N_("It is tried again by itself. If this stays, test the connection."), "integrations", "near",
+        N_("It is tried again by itself. If this stays, test the connection."), _INTEGRATION, "near",
     ),
     "late": Words(
         _one(N_("The project is synchronised too rarely")),
-        N_("See whether Dagster runs, then synchronise by hand."), "integrations", "over",
+        N_("See whether Dagster runs, then synchronise by hand."), _INTEGRATION, "over",
     ),
     "crm_away": Words(
         _one(N_("The CRM does not answer")),
-        N_("Changes wait and are sent when it is back. If this stays, test the connection."), "integrations", "over",
+        N_("Changes wait and are sent when it is back. If this stays, test the connection."), _INTEGRATION, "over",
     ),
     "inbound": Words(
         NN_("%(num)s record could not be applied", "%(num)s records could not be applied"),
-        N_("Read why, mend it, then retry or discard them."), "sync", "near",
+        N_("Read why, mend it, then retry or discard them."), _LETTERS, "near",
     ),
     "outbound": Words(
         NN_("%(num)s change could not be sent", "%(num)s changes could not be sent"),
-        N_("Read what the CRM answered, mend it, then retry or discard them."), "sync", "near",
+        N_("Read what the CRM answered, mend it, then retry or discard them."), _LETTERS, "near",
     ),
     "conflict": Words(
         NN_("%(num)s conflict waits for a decision", "%(num)s conflicts wait for a decision"),
-        N_("Choose for each field which side is right."), "sync", "near",
+        N_("Choose for each field which side is right."), _CONFLICTS, "near",
     ),
     "subscription_gone": Words(
         _one(N_("A subscription to sales was disabled")),
-        N_("Its address takes nothing any more: give it another one, then enable it."), "integrations", "near",
+        N_("Its address takes nothing any more: give it another one, then enable it."), _INTEGRATION, "near",
     ),
 }  # fmt: skip
-_UNKNOWN = Words(_one(N_("This project needs somebody")), N_("Read what has happened."), "sync", "near")
+_UNKNOWN = Words(_one(N_("This project needs somebody")), N_("Read what has happened."), "/sync?project={}", "near")
 _TOLD_OTHERWISE = frozenset({"record_failed", "delivery_failed", "outbox_failed", "conflict", "project_disabled"})
 """Alerts about what is counted itself: dead letters, conflicts, a project that is disabled."""
 
@@ -131,4 +135,3 @@ def _short(text: str | None) -> str | None:
         return None
     line = " ".join(text.split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
-

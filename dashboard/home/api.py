@@ -35,7 +35,7 @@ class ProjectAlert(BaseModel):
     title: str = Field(examples=["3 records could not be applied"])
     advice: str = Field(examples=["Read why, mend it, then retry or discard them."])
     message: str | None = Field(description="What the newest one says.", examples=[None])
-    page: str = Field(description="Where it is mended.", examples=["/sync?project=print-shop"])
+    page: str = Field(description="Where it is mended.", examples=["/sync/dead-letters?project=print-shop"])
 
 
 class Project(BaseModel):
@@ -92,5 +92,5 @@ def _alert(project_id: str, alert: Alert) -> ProjectAlert:
     title = words.title[alert.count != 1] % {"num": alert.count}
     return ProjectAlert(
         kind=alert.kind, count=alert.count, since=alert.since, tone=words.tone, title=title, advice=words.advice,
-        message=alert.message, page=f"/{words.area}?project={project_id}",
+        message=alert.message, page=alert.page(project_id),
     )  # fmt: skip

@@ -54,6 +54,7 @@ def _page_of(handler: Callable[[Request, Exception], Any]) -> Callable[[Request,
         made = pages.answer(
             request, page, "ui/problem.html", status=problem.status_code,
             title=TITLES.get(problem.status_code, TITLES[500]), detail=_sentence(page, error, problem),
+            again=page.this_page() if problem.status_code >= 500 and request.method == "GET" else None,
         )  # fmt: skip
         for name in ("allow", "retry-after"):
             if name in problem.headers:
