@@ -1,6 +1,7 @@
 """Who may call what: one line for each route of the dashboard.
 
-The key is `METHOD /path` as the route is declared (`WEBSOCKET` for sockets). A line says what each of four callers gets:
+The key is `METHOD /path` as the route is declared (`WEBSOCKET` for sockets). A line says what each of four callers
+gets:
 
     anonymous   nobody is logged in
     stranger    a viewer of another project (`almond`)
@@ -9,8 +10,8 @@ The key is `METHOD /path` as the route is declared (`WEBSOCKET` for sockets). A 
 
 as PASSES (anything but 401, 403 and 404: the request got by, whatever became of it), or 401, 403, 404. Most lines are
 one of EVERYBODY, USERS, ADMINS, OF_PROJECT, ADMINS_OF_PROJECT; `.with_(...)` adds values of path parameters, a query, a
-JSON body or a form. `{project}` and `{project_id}` are print-shop by themselves. Rows that must be there for a route are
-inserted by SEED. All callers send a bearer token, and each line gets fresh ones.
+JSON body or a form. `{project}` and `{project_id}` are print-shop by themselves. Rows that must be there for a route
+are inserted by SEED. All callers send a bearer token, and each line gets fresh ones.
 
 A line for a route with an id that no SEED inserts says 404 where the others would pass: better to insert one.
 """
