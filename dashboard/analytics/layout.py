@@ -109,8 +109,9 @@ def _stack(ranks: Mapping[int, list[Name]], places: Mapping[Name, _Place]) -> No
             place = places[name]
             place.middle = y + place.height / 2
             y += place.height + place.gap
+        middle = (y - places[names[-1]].gap) / 2
         for name in names:
-            places[name].middle -= y / 2
+            places[name].middle -= middle
 
 
 def _settle(names: list[Name], places: Mapping[Name, _Place]) -> None:
