@@ -200,7 +200,7 @@ def _left(rank: int) -> float:
 def _ports(
     passed: Mapping[tuple[str, str], Sequence[Box]], nodes: Mapping[str, Box]
 ) -> dict[tuple[str, str, str], float]:
-    """Where edges leave and enter nodes, by (from, to, end): spread over a node's side, in the order of their labels."""
+    """Where edges leave and enter nodes, by (from, to, end): spread over a side, in the order of their labels."""
     sides: dict[tuple[str, str], list[tuple[float, tuple[str, str, str]]]] = defaultdict(list)
     for (one, two), boxes in passed.items():
         is_inside = nodes[one].x == nodes[two].x

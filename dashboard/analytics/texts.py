@@ -30,7 +30,7 @@ def period_title(grain: Grain, first: date, language: Language) -> str:
 
 
 def stage_name(row: Mapping[str, Any], prefix: str, language: Language) -> str:
-    """Of the column `{prefix}_name`, else the id. A status without a group has neither, nor has an order's beginning."""
+    """Of the column `{prefix}_name`, else the id. Neither has a status without a group, nor an order's start."""
     none = "Beginning, or without a stage" if prefix.startswith("previous") else "Without a stage"
     return row[f"{prefix}_name"] or row[f"{prefix}_id"] or translator(language)(none)
 
