@@ -22,7 +22,7 @@ from database.repositories.analytics import Filter, Grain, Mart, NotBuiltError
 from web.problems import ProblemError
 
 MOST_ROWS, ROWS = 1000, 200
-_PROBLEM = {"content": {"application/problem+json": {}}}
+_PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "A filter or the cursor cannot be read.", **_PROBLEM},
     401: {"description": "Not logged in.", **_PROBLEM},

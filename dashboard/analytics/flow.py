@@ -121,13 +121,18 @@ def ageing_table(rows: Rows, language: Language) -> list[Ageing]:
         cells[row["project_id"], len(stage), stage, row["is_urgent"]].append(row)
     return [
         Ageing(
-            project, stage_name(found[0], "status_group", language), is_urgent, sum(row["orders"] for row in found),
-            *(sum(row[f"sla_{state}"] for row in found) for state in ("ok", "near", "over")),
-            max(_known(found, "max_stage_working_seconds"), default=None),
-            min(_known(found, "oldest_begun_at"), default=None),
+            project,
+            stage_name(found[0], "status_group", language),
+            is_urgent,
+            orders=sum(row["orders"] for row in found),
+            ok=sum(row["sla_ok"] for row in found),
+            near=sum(row["sla_near"] for row in found),
+            over=sum(row["sla_over"] for row in found),
+            longest=max(_known(found, "max_stage_working_seconds"), default=None),
+            oldest=min(_known(found, "oldest_begun_at"), default=None),
         )
         for (project, _, _, is_urgent), found in sorted(cells.items())
-    ]  # fmt: skip
+    ]
 
 
 def _known(rows: Rows, name: str) -> list[Any]:

@@ -173,7 +173,7 @@ async def read(
     return await rows_of(connection, query, values)
 
 
-async def rows_of(connection: Connection, query: sql.Composable | sql.SQL, values: dict[str, Any]) -> Rows:
+async def rows_of(connection: Connection, query: sql.SQL | sql.Composed, values: dict[str, Any]) -> Rows:
     """Raises NotBuiltError if a table of the marts is not there."""
     try:
         # A plan of its own for each filter: which range of the key is read differs by it.

@@ -75,7 +75,7 @@ _PASSES = sql.SQL(
 )
 _AFTER = sql.SQL(
     """
-    (-t.orders, t.project_id, t.is_urgent, t.is_ended, t.variant_id)
+    t.orders <= %(after_orders)s::bigint and (-t.orders, t.project_id, t.is_urgent, t.is_ended, t.variant_id)
         > (-%(after_orders)s::bigint, %(after_project_id)s, %(after_is_urgent)s, %(after_is_ended)s,
            %(after_variant_id)s)
     """

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from dashboard.ui.charts import Part, Row, Series, bars, lines, shares
-from dashboard.ui.charts.scales import marks, thinned
+from dashboard.ui.charts.scales import Unit, marks, thinned
 
 # The plane of bars and lines: 74 to 610 from left to right, 10 to 214 from top to bottom.
 
@@ -29,10 +29,11 @@ def test_an_axis_has_round_marks_up_to_the_highest_value(highest: float, unit: s
 
 
 def test_an_axis_never_has_more_than_seven_marks_and_reaches_its_highest_value() -> None:
-    for unit in ("count", "seconds"):
+    units: tuple[Unit, ...] = ("count", "seconds")
+    for unit in units:
         for exponent in range(40):
             highest = 1.7**exponent
-            found = marks(highest, unit)  # type: ignore[arg-type]
+            found = marks(highest, unit)
             assert len(found) <= 7, (unit, highest)
             assert found[-1] >= highest * (1 - 1e-9)
 
