@@ -5,8 +5,21 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from dashboard.admin import routers as admin
+from dashboard.analytics import api as analytics_api
+from dashboard.analytics import pages as analytics_pages
+from dashboard.analytics import path_pages as analytics_paths
 from dashboard.home import api as home_api
 from dashboard.home import pages as home
+from dashboard.integrations.routers import ROUTERS as INTEGRATIONS
+from dashboard.orders import api as orders_api
+from dashboard.orders import pages as orders
+from dashboard.settings import api as settings_api
+from dashboard.settings import pages as settings
+from dashboard.two_way import routers as two_way
 
-ROUTERS: tuple[APIRouter, ...] = (home.router, home_api.router, *admin.ROUTERS)
+ROUTERS: tuple[APIRouter, ...] = (
+    home.router, home_api.router, *admin.ROUTERS, orders_api.router, orders.router,
+    analytics_pages.router, analytics_paths.router, analytics_api.router,
+    *INTEGRATIONS, *two_way.ROUTERS, settings.router, settings_api.router,
+)  # fmt: skip
 """Each route but those of dashboard.routes declares who may call it: `Viewer` or `Admin`."""

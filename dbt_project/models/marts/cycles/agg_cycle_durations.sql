@@ -1,4 +1,10 @@
-{{ config(scope='periods', key=['grain', 'period_start', 'project_id', 'cycle_rule_id', 'is_urgent']) }}
+{{
+    config(
+        scope='periods',
+        key=['grain', 'period_start', 'project_id', 'cycle_rule_id', 'is_urgent'],
+        indexes=[{'columns': ['project_id', 'grain', 'period_start']}],
+    )
+}}
 -- Times of finished cycles, by the period in which they ended.
 with facts as (
     select

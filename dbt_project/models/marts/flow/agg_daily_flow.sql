@@ -1,4 +1,10 @@
-{{ config(scope='projects', key=['project_id', 'status_group_id', 'is_urgent', 'local_date']) }}
+{{
+    config(
+        scope='projects',
+        key=['project_id', 'status_group_id', 'is_urgent', 'local_date'],
+        indexes=[{'columns': ['project_id', 'local_date']}],
+    )
+}}
 -- What came into each stage on a day, what went out of it, and what was in it when the day ended. An order is in a stage
 -- while it is neither closed nor cancelled. Up to the day on which the newest event came in: no table knows what day it is.
 -- Days since 1970-01-01. What is dated before counts on that day: a slip of the pen must not make days by the million.

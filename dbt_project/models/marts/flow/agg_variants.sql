@@ -1,4 +1,10 @@
-{{ config(scope='projects', key=['project_id', 'is_urgent', 'is_ended', 'variant_id']) }}
+{{
+    config(
+        scope='projects',
+        key=['project_id', 'is_urgent', 'is_ended', 'variant_id'],
+        indexes=[{'columns': ['orders desc', 'project_id', 'is_urgent', 'is_ended', 'variant_id']}],
+    )
+}}
 -- Each distinct path that orders have taken through the statuses. Orders still under way are counted apart: their path is
 -- only the beginning of one.
 with measured as (

@@ -1,4 +1,10 @@
-{{ config(scope='periods', key=['grain', 'period_start', 'project_id', 'previous_status_group_id', 'is_urgent']) }}
+{{
+    config(
+        scope='periods',
+        key=['grain', 'period_start', 'project_id', 'previous_status_group_id', 'is_urgent'],
+        indexes=[{'columns': ['project_id', 'grain', 'period_start']}],
+    )
+}}
 -- Where orders get lost: of all moves out of a stage in a period, how many went to a cancelled group.
 with entries as (
     select

@@ -1,4 +1,10 @@
-{{ config(scope='periods', key=['grain', 'period_start', 'project_id', 'status_group_id', 'is_urgent']) }}
+{{
+    config(
+        scope='periods',
+        key=['grain', 'period_start', 'project_id', 'status_group_id', 'is_urgent'],
+        indexes=[{'columns': ['project_id', 'grain', 'period_start']}],
+    )
+}}
 -- Times that orders spent in each stage, by the period in which they last left it.
 with facts as (
     select

@@ -1,4 +1,10 @@
-{{ config(scope='periods', key=['grain', 'period_start', 'project_id', 'status_id', 'is_urgent']) }}
+{{
+    config(
+        scope='periods',
+        key=['grain', 'period_start', 'project_id', 'status_id', 'is_urgent'],
+        indexes=[{'columns': ['project_id', 'grain', 'period_start']}],
+    )
+}}
 -- Times of single visits to a status, by the period in which it was left.
 with facts as (
     select
