@@ -21,7 +21,7 @@ from psycopg import sql
 from connectors import registry
 from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
-from database.repositories import heartbeats, queue, stream_events
+from database.repositories import heartbeats, queue, stream_events, webhook_statistics
 from database.repositories import requests as request_rows
 from sync import csv_import
 from sync.deliveries import send_due
@@ -319,10 +319,11 @@ class _Relay:
                 await asyncio.wait_for(self.stop.wait(), POLL_SECONDS)
 
     async def _forget_loop(self, pool: Pool) -> None:
-        """What the live stream need not remember any more goes."""
+        """What the live stream need not remember any more goes; webhooks are summed up by day."""
         while not self.stop.is_set():
             async with pool.connection() as connection:
                 await stream_events.purge(connection)
+                await webhook_statistics.roll_up_all(connection)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), FORGET_SECONDS)
 
