@@ -1,4 +1,4 @@
-"""Refused webhooks: log lines, the first of a kind at once, then one per interval with how many there were; and counts."""
+"""Refused webhooks: log lines, the first of a kind at once, then one per interval with how many there were; counts."""
 
 from __future__ import annotations
 

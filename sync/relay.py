@@ -43,6 +43,7 @@ FOLD_SECONDS = 1.0
 FAILURE_SECONDS = (0.5, 30.0)
 """First and longest wait of a project whose rows cannot be written."""
 FORGET_SECONDS = 3600.0
+COUNT_SECONDS = 60.0
 RECONNECT_SECONDS = (0.2, 5.0)
 MAX_DRAINS = 4
 MAX_REQUESTS = 6
@@ -132,6 +133,7 @@ class _Relay:
                 tasks.create_task(self._upload_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
                 tasks.create_task(self._forget_loop(pool))
+                tasks.create_task(self._count_loop(pool))
             async with pool.connection() as connection:
                 await heartbeats.stop(connection, "relay", self.instance)
             _log.info("relay_stopped", instance=self.instance, rows=self.rows, events=self.events)
@@ -319,13 +321,20 @@ class _Relay:
                 await asyncio.wait_for(self.stop.wait(), POLL_SECONDS)
 
     async def _forget_loop(self, pool: Pool) -> None:
-        """What the live stream need not remember any more goes; webhooks are summed up by day."""
+        """What the live stream need not remember any more goes."""
         while not self.stop.is_set():
             async with pool.connection() as connection:
                 await stream_events.purge(connection)
-                await webhook_statistics.roll_up_all(connection)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), FORGET_SECONDS)
+
+    async def _count_loop(self, pool: Pool) -> None:
+        """Webhooks are summed up by day."""
+        while not self.stop.is_set():
+            async with pool.connection() as connection:
+                await webhook_statistics.roll_up_all(connection)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), COUNT_SECONDS)
 
     async def _beat_loop(self, pool: Pool) -> None:
         while not self.stop.is_set():

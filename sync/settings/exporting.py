@@ -13,7 +13,7 @@ from database.repositories.settings import ALL_GROUPS, DEFAULT_CALENDAR, CycleRo
 from sync.settings import hours
 from sync.settings.models import NORMAL, URGENT, Project
 from sync.settings.rows import SYNC_DEFAULTS, WEBHOOK_DEFAULTS, stored_values
-from sync.settings.variables import Reference, escaped, placeholder
+from sync.settings.variables import escape, placeholder
 
 
 class UnknownProjectError(Exception):
@@ -26,7 +26,7 @@ async def export_settings(connection: Connection, project_id: str) -> str:
     Credentials are `${...}` placeholders named after project and credential. Raises UnknownProjectError.
     """
     row, rules, secrets = await _load(connection, project_id)
-    return _yaml({"projects": [escaped(_document(row, rules, [info.name for info in secrets]))]})
+    return _yaml({"projects": [_escaped(_document(row, rules, [info.name for info in secrets]))]})
 
 
 async def show_settings(connection: Connection, project_id: str) -> str:
@@ -56,7 +56,7 @@ def _document(row: ProjectRow, rules: Rules, secrets: list[str]) -> dict[str, An
     values = stored_values(row)
     webhook = {name: value for name, value in values.webhook.items() if value != WEBHOOK_DEFAULTS.get(name)}
     if WEBHOOK_SECRET in secrets and values.webhook["auth"] != "none":
-        webhook["secret"] = Reference(placeholder(row.project_id, "webhook_secret"))
+        webhook["secret"] = _Reference(placeholder(row.project_id, "webhook_secret"))
     document: dict[str, Any] = {
         "id": row.project_id,
         "name": values.name,
@@ -66,7 +66,7 @@ def _document(row: ProjectRow, rules: Rules, secrets: list[str]) -> dict[str, An
         "region": values.region,
         "currency": values.currency,
         "credentials": {
-            name: Reference(placeholder(row.project_id, name)) for name in secrets if name != WEBHOOK_SECRET
+            name: _Reference(placeholder(row.project_id, name)) for name in secrets if name != WEBHOOK_SECRET
         },
         "webhook": webhook,
         "sync": {name: value for name, value in values.sync.items() if value != SYNC_DEFAULTS.get(name)},
@@ -153,6 +153,22 @@ def _working_hours(rules: Rules) -> dict[str, Any]:
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+class _Reference(str):
+    """A `${...}` that is meant as one."""
+
+    __slots__ = ()
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _escaped(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    if isinstance(value, str):
+        return str(value) if isinstance(value, _Reference) else escape(value)
+    return value
 
 
 def _yaml(document: Any) -> str:

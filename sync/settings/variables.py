@@ -37,23 +37,6 @@ def escape(text: str) -> str:
     return text.replace("${", "$${")
 
 
-class Reference(str):
-    """A `${...}` that is meant as one."""
-
-    __slots__ = ()
-
-
-def escaped(value: Any) -> Any:
-    """The same tree with every text as a settings file must write it, references excepted."""
-    if isinstance(value, dict):
-        return {name: escaped(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [escaped(item) for item in value]
-    if isinstance(value, str):
-        return str(value) if isinstance(value, Reference) else escape(value)
-    return value
-
-
 def placeholder(project_id: str, name: str) -> str:
     """The reference that stands for a credential in an exported file: `${PRINT_SHOP_API_KEY}`."""
     variable = re.sub(r"[^A-Z0-9]", "_", f"{project_id}_{name}".upper())
