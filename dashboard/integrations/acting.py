@@ -11,7 +11,7 @@ from fastapi import Request
 from connectors.errors import ConfigError, ConnectorError
 from dashboard.identity import Identity
 from dashboard.integrations.reading import address_with, capabilities_of
-from dashboard.integrations.sentences import without_path
+from dashboard.integrations.sentences import in_one
 from dashboard.integrations.workshop import actor_of, environment_of, workshop
 from dashboard.services import services_of
 from database.repositories import requests
@@ -157,6 +157,6 @@ async def add_project(
 def refused(error: SettingsError) -> ProblemError:
     """Settings that cannot be applied, as an answer."""
     return ProblemError(
-        422, "refused", f"{without_path(error.problems)}.",
+        422, "refused", f"{in_one(error.problems)}.",
         problems=[{"where": problem.where, "message": problem.message} for problem in error.problems],
     )  # fmt: skip

@@ -20,11 +20,22 @@ from database.connection import Connection
 from database.repositories.settings import ProjectRow
 from sync.custom_trials import Drafted, draft, read_sample, record_sample
 from sync.settings import SettingsError, access
+from sync.settings.editing import edit_section
 from sync.settings.trials import is_tried
 from web.problems import ProblemError
 
 CRM = "custom"
 OPTION = "definition"
+SKELETON = """definition:
+  format: json
+  auth: {type: bearer}
+  entities:
+    transactions:
+      path: /payments
+      records: $.data[*]
+      fields: {id: $.id, occurred_at: $.paid_at, amount: $.amount, phone: $.phone}
+"""
+"""Options of a new project, to begin with."""
 _MOST_RECORDS = 20
 """That are shown of a sample."""
 
@@ -96,9 +107,9 @@ async def save(request: Request, identity: Identity, row: ProjectRow, text: str,
     async with workshop(request) as tools:
         try:
             async with tools.pool.connection() as connection:
-                await access.replace_options(
-                    connection, tools.keyring, row.project_id, {OPTION: project.options[OPTION]},
-                    actor=actor_of(identity),
+                await edit_section(
+                    connection, tools.keyring, row.project_id, "options", {"options": dict(project.options)},
+                    actor_of(identity),
                 )  # fmt: skip
         except SettingsError as error:
             raise refused(error) from None

@@ -20,18 +20,18 @@ from database.repositories.csv_imports import CsvImport, ErrorRow
 from database.repositories.settings import ProjectRow
 from database.server import ensure_url
 from sync import csv_import
-from web.files import FORM_BYTES, SentFile, file_of
+from web.files import FORM_BYTES, SentFile, file_of, read_body
 from web.problems import ProblemError
 
 INLINE_BYTES = 1024 * 1024
 """A larger file is imported by the relay, while the page shows how far it is."""
 INLINE_SECONDS = 20.0
-BODY_SECONDS = 120.0
 ERRORS_SHOWN = 100
 _DELAY_SECONDS = 60.0
 """How long the relay leaves a small file to this process, which may have died over it."""
 _PAGE = 1000
-_TOO_LARGE = "A CSV file may have at most 10 MB: split it and upload its parts."
+MOST_BODY = csv_import.MOST_BYTES + FORM_BYTES
+TOO_LARGE = "A CSV file may have at most 10 MB: split it and upload its parts."
 
 log = structlog.get_logger()
 
@@ -44,27 +44,14 @@ def require_csv(row: ProjectRow) -> None:
 
 async def read_file(request: Request) -> SentFile:
     """The file that a request brings, within limits. Raises ProblemError: 400, 408, 413."""
-    most = csv_import.MOST_BYTES + FORM_BYTES
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length[:12]) > most:
-        raise ProblemError(413, "too_large", _TOO_LARGE, close=True)
-    content = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for piece in request.stream():
-                content += piece
-                if len(content) > most:
-                    raise ProblemError(413, "too_large", _TOO_LARGE, close=True)
-    except TimeoutError:
-        raise ProblemError(408, "too_slow", "The file did not arrive in time: send it again.", close=True) from None
-    sent = await file_of(bytes(content), request.headers.get("content-type", ""), request.query_params.get("filename"))
-    if len(sent.content) > csv_import.MOST_BYTES:
-        raise ProblemError(413, "too_large", _TOO_LARGE)
-    return sent
+    body = await read_body(request, MOST_BODY, TOO_LARGE)
+    return await file_of(body, request.headers.get("content-type", ""), request.query_params.get("filename"))
 
 
 async def take(request: Request, row: ProjectRow, sent: SentFile) -> CsvImport:
     """Keep a file and import it, if it is small; how far that is. Raises ProblemError."""
+    if len(sent.content) > csv_import.MOST_BYTES:
+        raise ProblemError(413, "too_large", TOO_LARGE)
     if not sent.content.strip():
         raise ProblemError(422, "no_file", "Choose a file that is not empty.")
     is_small = len(sent.content) <= INLINE_BYTES

@@ -14,7 +14,7 @@ from connectors.errors import ConfigError
 from connectors.protocol import Capabilities
 from database.connection import Connection
 from database.environment import Environment
-from database.repositories import credentials, integrations, requests
+from database.repositories import integrations, requests
 from database.repositories.credentials import WEBHOOK_SECRET, CredentialInfo
 from database.repositories.settings import ProjectRow
 from database.repositories.webhook_statistics import Payload
@@ -95,12 +95,17 @@ def capabilities_of(row: ProjectRow) -> Capabilities:
         return _NOTHING_KNOWN
 
 
+def credential_fields(capabilities: Capabilities) -> list[str]:
+    """Every credential that may be set, required ones first."""
+    alternatives = [name for names in capabilities.credential_sets for name in names]
+    return list(dict.fromkeys((*capabilities.credentials, *alternatives, *capabilities.optional_credentials)))
+
+
 def credential_states(row: ProjectRow, stored: list[CredentialInfo]) -> list[CredentialState]:
     """Every credential that the project may have, required ones first, and those that are stored beyond them."""
     capabilities = capabilities_of(row)
     set_at = {info.name: info.updated_at for info in stored if info.name != WEBHOOK_SECRET}
-    alternatives = [name for names in capabilities.credential_sets for name in names]
-    order = dict.fromkeys((*capabilities.credentials, *alternatives, *capabilities.optional_credentials, *set_at))
+    order = dict.fromkeys((*credential_fields(capabilities), *set_at))
     return [CredentialState(name, name in capabilities.credentials, set_at.get(name)) for name in order]
 
 
@@ -173,8 +178,3 @@ async def sync_state(connection: Connection, project_id: str, request_id: int) -
         error_word=found["error_word"],
         error=found["error_message"],
     )
-
-
-async def described(connection: Connection, project_id: str) -> list[CredentialInfo]:
-    """Names of the stored credentials and since when they are set; never their values."""
-    return await credentials.describe(connection, project_id)

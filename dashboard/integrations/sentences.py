@@ -51,13 +51,8 @@ def meaning_of(word: str, language: Language) -> str:
     }.get(word, word)
 
 
-def without_path(problems: Sequence[Problem]) -> str:
-    """All problems of one project's settings in one text, without the path of the project."""
+def in_one(problems: Sequence[Problem]) -> str:
+    """All that is wrong with a project's settings in one text."""
     return "; ".join(
-        f"{where}: {problem.message}" if (where := short_path(problem)) else problem.message for problem in problems
+        f"{problem.where}: {problem.message}" if problem.where else problem.message for problem in problems
     )
-
-
-def short_path(problem: Problem) -> str:
-    """`credentials.api_key`, of `projects[0].credentials.api_key`."""
-    return problem.where.removeprefix("projects[0]").removeprefix(".")

@@ -117,6 +117,21 @@ async def newest_runs(connection: Connection, project_id: str, limit: int = 15) 
     return [RunRow(**row) for row in await cursor.fetchall()]
 
 
+async def sync_under_way(connection: Connection, project_id: str) -> int | None:
+    """The newest request that a person made for the whole project, and that has not ended."""
+    cursor = await connection.execute(
+        """
+        select request_id from sync.requests
+        where project_id = %s and state in ('queued', 'running') and origin = 'manual' and crm_id is null
+        order by request_id desc
+        limit 1
+        """,
+        [project_id],
+    )
+    row = await cursor.fetchone()
+    return None if row is None else int(row["request_id"])
+
+
 async def transactions_changed(connection: Connection, project_id: str, since: datetime, until: datetime | None) -> int:
     """How many sales got another version in that time; `until` None: up to now."""
     cursor = await connection.execute(

@@ -1,37 +1,37 @@
-"""Single changes of a project's access to its CRM, by the code of `crm-elt apply`: checked, audited, no secret shown.
+"""A project's access to its CRM, by the code of `crm-elt apply`: checked and audited, and no secret in any message.
 
-Secrets travel beside the settings' text, as its variables: no message can repeat one.
+Secrets travel beside the settings' text, as its variables.
 """
 
 from __future__ import annotations
 
 import base64
 import secrets as randomness
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import yaml
 
 from database.connection import Connection
 from database.encryption import Keyring
 from database.repositories import settings
 from sync.settings.applying import ApplyResult, apply_settings
-from sync.settings.exporting import export_settings
+from sync.settings.editing import Document, load_document
+from sync.settings.exporting import escaped, yaml_of
 from sync.settings.problems import Problem, SettingsError
 from sync.settings.strict_yaml import load, natural
-from sync.settings.variables import escaped
-
-Document = dict[str, Any]
-"""A project as a settings file has it."""
 
 _SOURCE = "dashboard"
+_PREFIX = "projects[0]."
 
 
 async def replace_credentials(
     connection: Connection, keyring: Keyring, project_id: str, values: Mapping[str, str], *, actor: str
 ) -> ApplyResult:
-    """Set these credentials; the others stay. Raises SettingsError, UnknownProjectError."""
-    return await edit_project(connection, keyring, project_id, lambda document: None, actor=actor, credentials=values)
+    """Set these credentials; the others stay. Raises UnknownProjectError, and SettingsError with places inside of the
+    project (`credentials.api_key`)."""
+    async with connection.transaction():
+        await settings.lock(connection)  # nobody else changes it between reading and writing
+        document = escaped(await load_document(connection, project_id))
+        return await _apply(connection, keyring, document, actor, credentials=values)
 
 
 async def new_webhook_secret(connection: Connection, keyring: Keyring, project_id: str, *, actor: str) -> str:
@@ -39,91 +39,25 @@ async def new_webhook_secret(connection: Connection, keyring: Keyring, project_i
 
     Raises SettingsError, UnknownProjectError.
     """
-    row = await settings.load_project(connection, project_id)
-    scheme = "token" if row is None else row.webhook.get("auth") or "token"
-    secret = randomness.token_urlsafe(32)
-    if scheme == "standard":
-        secret = "whsec_" + base64.b64encode(randomness.token_bytes(32)).decode()
-    await edit_project(connection, keyring, project_id, lambda document: None, actor=actor, webhook_secret=secret)
+    async with connection.transaction():
+        await settings.lock(connection)
+        document = escaped(await load_document(connection, project_id))
+        secret = randomness.token_urlsafe(32)
+        if document.get("webhook", {}).get("auth") == "standard":
+            secret = "whsec_" + base64.b64encode(randomness.token_bytes(32)).decode()
+        await _apply(connection, keyring, document, actor, webhook_secret=secret)
     return secret
 
 
-async def replace_options(
-    connection: Connection, keyring: Keyring, project_id: str, options: Mapping[str, Any], *, actor: str
-) -> ApplyResult:
-    """Set these options; the others stay. Raises SettingsError, UnknownProjectError."""
-
-    def edit(document: Document) -> None:
-        document["options"] = {**document.get("options", {}), **escaped(dict(options))}
-
-    return await edit_project(connection, keyring, project_id, edit, actor=actor)
-
-
-async def edit_project(
-    connection: Connection,
-    keyring: Keyring,
-    project_id: str,
-    edit: Callable[[Document], None],
-    *,
-    actor: str,
-    credentials: Mapping[str, str] | None = None,
-    webhook_secret: str | None = None,
-) -> ApplyResult:
-    """Change what is stored of a project. Raises SettingsError, UnknownProjectError."""
-    async with connection.transaction():
-        await settings.lock(connection)  # nobody else changes it between reading and writing
-        document = await stored_document(connection, project_id)
-        edit(document)
-        return await apply_document(
-            connection, keyring, document, actor=actor, credentials=credentials, webhook_secret=webhook_secret
-        )
-
-
 async def add_project(
-    connection: Connection,
-    keyring: Keyring,
-    values: Mapping[str, Any],
-    credentials: Mapping[str, str],
-    *,
-    actor: str,
+    connection: Connection, keyring: Keyring, values: Mapping[str, Any], credentials: Mapping[str, str], *, actor: str
 ) -> ApplyResult:
     """A new project of these settings (id, name, crm, timezone ...). Raises SettingsError."""
     async with connection.transaction():
         await settings.lock(connection)
         if await settings.load_project(connection, str(values.get("id") or "")) is not None:
-            raise SettingsError([Problem("projects[0].id", "there is a project of this id already")])
-        return await apply_document(connection, keyring, escaped(dict(values)), actor=actor, credentials=credentials)
-
-
-async def apply_document(
-    connection: Connection,
-    keyring: Keyring,
-    document: Document,
-    *,
-    actor: str,
-    credentials: Mapping[str, str] | None = None,
-    webhook_secret: str | None = None,
-) -> ApplyResult:
-    """Apply one project; text in it is escaped already. Raises SettingsError."""
-    variables: dict[str, str] = {}
-    for number, (name, value) in enumerate((credentials or {}).items()):
-        variables[f"CREDENTIAL_{number}"] = value
-        document.setdefault("credentials", {})[name] = f"${{CREDENTIAL_{number}}}"
-    if webhook_secret is not None:
-        variables["WEBHOOK_SECRET"] = webhook_secret
-        document.setdefault("webhook", {})["secret"] = "${WEBHOOK_SECRET}"  # noqa: S105 - a variable
-    text = yaml.safe_dump({"projects": [document]}, sort_keys=False, allow_unicode=True)
-    return await apply_settings(connection, keyring, text, source=_SOURCE, environ=variables, actor=actor)
-
-
-async def stored_document(connection: Connection, project_id: str) -> Document:
-    """A project as `apply` takes it, without any secret: what is left out stays. Raises UnknownProjectError."""
-    document: Document = yaml.safe_load(await export_settings(connection, project_id))["projects"][0]
-    document.pop("credentials", None)
-    document.get("webhook", {}).pop("secret", None)
-    if not document.get("webhook"):
-        document.pop("webhook", None)
-    return document
+            raise SettingsError([Problem("id", "there is a project of this id already")])
+        return await _apply(connection, keyring, escaped(dict(values)), actor, credentials=credentials)
 
 
 def read_mapping(text: str, source: str) -> dict[str, Any]:
@@ -135,6 +69,30 @@ def read_mapping(text: str, source: str) -> dict[str, Any]:
         return {}
     if not isinstance(tree, dict):
         raise SettingsError([Problem(source, "expected a mapping")])
-    value = natural(tree)
-    assert isinstance(value, dict)
-    return value
+    return dict(natural(tree))
+
+
+async def _apply(
+    connection: Connection,
+    keyring: Keyring,
+    document: Document,
+    actor: str,
+    *,
+    credentials: Mapping[str, str] | None = None,
+    webhook_secret: str | None = None,
+) -> ApplyResult:
+    """Apply one project, whose texts are escaped already."""
+    variables: dict[str, str] = {}
+    given = dict(document)
+    for number, (name, value) in enumerate((credentials or {}).items()):
+        variables[f"CREDENTIAL_{number}"] = value
+        given["credentials"] = {**given.get("credentials", {}), name: f"${{CREDENTIAL_{number}}}"}
+    if webhook_secret is not None:
+        variables["WEBHOOK_SECRET"] = webhook_secret
+        given["webhook"] = {**given.get("webhook", {}), "secret": "${WEBHOOK_SECRET}"}
+    text = yaml_of({"projects": [{key: item for key, item in given.items() if item not in (None, {}, [])}]})
+    try:
+        return await apply_settings(connection, keyring, text, source=_SOURCE, environ=variables, actor=actor)
+    except SettingsError as error:
+        problems = [Problem(item.where.removeprefix(_PREFIX), item.message) for item in error.problems]
+        raise SettingsError(problems) from None
