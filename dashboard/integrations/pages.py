@@ -127,7 +127,7 @@ async def log_page(
     async with services_of(request).database() as connection:
         entries = await logs.newest(connection, project_id, level=chosen, before_id=after, limit=PAGE + 1)
     return made.answer(
-        request, "logs.html", tab="logs", entries=entries[:PAGE], level=chosen or "", levels=LEVELS,
+        request, "logs.html", tab="logs", found=entries[:PAGE], level=chosen or "", levels=LEVELS,
         next=entries[PAGE - 1].log_id if len(entries) > PAGE else None, is_first=after is None,
         meaning=lambda word: sentences.meaning_of(word, made.page.language),
     )  # fmt: skip
