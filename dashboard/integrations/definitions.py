@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,9 @@ SKELETON = """definition:
       fields: {id: $.id, occurred_at: $.paid_at, amount: $.amount, phone: $.phone}
 """
 """Options of a new project, to begin with."""
+_KEYS = ("format", "auth", "headers", "allow_hosts", "rate_limit", "max_response_mb", "namespaces")
+_ENTITY_KEYS = ("path", "params", "records", "pagination", "incremental", "one", "webhook")
+_LAST = ("fields", "entities")
 _MOST_RECORDS = 20
 """That are shown of a sample."""
 
@@ -57,11 +60,16 @@ class Tried:
 
 
 def text_of(row: ProjectRow) -> str:
-    """The stored definition as YAML."""
+    """The stored definition as YAML, its keys in the order in which one reads them: the database keeps none."""
     definition = row.options.get(OPTION)
-    if not definition:
+    if not isinstance(definition, dict) or not definition:
         return ""
-    return yaml.safe_dump(definition, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+    ordered = _ordered(definition, _KEYS)
+    if isinstance(entities := definition.get("entities"), dict):
+        ordered["entities"] = {
+            name: _ordered(one, _ENTITY_KEYS) if isinstance(one, dict) else one for name, one in entities.items()
+        }
+    return as_text(ordered)
 
 
 def entities_of(row: ProjectRow) -> list[str]:
@@ -125,4 +133,10 @@ async def _may_be_pulled(connection: Connection, project_id: str, options: Mappi
 
 def as_text(definition: Mapping[str, Any]) -> str:
     """A definition as the YAML that is read back the same."""
-    return yaml.safe_dump(dict(definition), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(dict(definition), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _ordered(value: Mapping[str, Any], first: Sequence[str]) -> dict[str, Any]:
+    names = [name for name in first if name in value]
+    names += [name for name in value if name not in first and name not in _LAST]
+    return {name: value[name] for name in (*names, *(name for name in _LAST if name in value))}
