@@ -123,11 +123,15 @@ def ageing_table(rows: Rows, language: Language) -> list[Ageing]:
         Ageing(
             project, stage_name(found[0], "status_group", language), is_urgent, sum(row["orders"] for row in found),
             *(sum(row[f"sla_{state}"] for row in found) for state in ("ok", "near", "over")),
-            max((row["max_stage_working_seconds"] for row in found if row["max_stage_working_seconds"] is not None), default=None),
-            min((row["oldest_begun_at"] for row in found if row["oldest_begun_at"] is not None), default=None),
+            max(_known(found, "max_stage_working_seconds"), default=None),
+            min(_known(found, "oldest_begun_at"), default=None),
         )
         for (project, _, _, is_urgent), found in sorted(cells.items())
     ]  # fmt: skip
+
+
+def _known(rows: Rows, name: str) -> list[Any]:
+    return [row[name] for row in rows if row[name] is not None]
 
 
 def ageing_chart(rows: Rows, names: Mapping[str, str], language: Language) -> Chart | None:

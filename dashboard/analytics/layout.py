@@ -1,9 +1,9 @@
 """Where the nodes and edges of a process map stand: a layered layout after Sugiyama; pure.
 
-Stages are columns, in their order. Between two columns stand the labels of edges, each in a place of its own, so that no
-two nodes and no two labels overlap; an edge over several columns passes the ones between in a place of its own too.
-Places are sorted by the mean of their neighbours (barycentre) and put as near to it as their heights allow. Edges back to
-an earlier column are drawn apart: each on a lane of its own below all else.
+Stages are columns, in their order. Between two columns stand the labels of edges, each in a place of its own, so that
+no two nodes and no two labels overlap; an edge over several columns passes the ones between in a place of its own too.
+Places are sorted by the mean of their neighbours (barycentre) and put as near to it as their heights allow. Edges back
+to an earlier column are drawn apart: each on a lane of its own below all else.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-NODE_WIDTH, NODE_HEIGHT = 152, 40
-LABEL_WIDTH, LABEL_HEIGHT = 92, 16
-_GAP = 14
+NODE_WIDTH, NODE_HEIGHT = 176, 42
+LABEL_WIDTH, LABEL_HEIGHT = 104, 16
+_GAP = 22
 """Between columns."""
 _BETWEEN_NODES, _BETWEEN_LABELS = 16, 5
 _LANE, _LANE_LABEL = 22, 5
 _MARGIN, _HEAD = 12, 28
 _SWEEPS = 6
+_PORTS = 0.8
+"""Share of a node's side over which edges begin and end."""
 _RADIUS = 8
 
 Name = Hashable
@@ -171,7 +173,9 @@ def _drawn(
         return Box(round(x, 1), round(place.middle - place.height / 2 + down, 1), width, place.height)
 
     nodes = {node: box(node) for node in column_of}
-    routes = {edge: _forward(edge, [box(name) for name in chain], nodes) for edge, chain in chains.items()}
+    passed = {edge: [box(name) for name in chain] for edge, chain in chains.items()}
+    ports = _ports(passed, nodes)
+    routes = {edge: _forward(edge, boxes, nodes, ports) for edge, boxes in passed.items()}
     floor = max((place.middle + place.height / 2 for place in places.values()), default=0.0) + down
     # The shortest ways back nearest to the nodes: so lanes cross least.
     ordered = sorted(back, key=lambda edge: (column_of[edge[0]] - column_of[edge[1]], column_of[edge[1]], edge))
@@ -192,29 +196,43 @@ def _left(rank: int) -> float:
     return _MARGIN + _GAP + pairs * (NODE_WIDTH + LABEL_WIDTH + 2 * _GAP) + rest * (NODE_WIDTH + _GAP)
 
 
-def _forward(edge: tuple[str, str], passed: Sequence[Box], nodes: Mapping[str, Box]) -> Route:
+def _ports(
+    passed: Mapping[tuple[str, str], Sequence[Box]], nodes: Mapping[str, Box]
+) -> dict[tuple[str, str, str], float]:
+    """Where edges leave and enter nodes, by (from, to, end): spread over a node's side, in the order of their labels."""
+    sides: dict[tuple[str, str], list[tuple[float, tuple[str, str, str]]]] = defaultdict(list)
+    for (one, two), boxes in passed.items():
+        is_inside = nodes[one].x == nodes[two].x
+        sides[one, "right"].append((boxes[0].middle, (one, two, "out")))
+        sides[two, "right" if is_inside else "left"].append((boxes[-1].middle + 0.5, (one, two, "in")))
+    ports = {}
+    for (node, _), ends in sides.items():
+        room = nodes[node].height * _PORTS
+        for number, (_, end) in enumerate(sorted(ends)):
+            ports[end] = round(nodes[node].middle + room * ((number + 0.5) / len(ends) - 0.5), 1)
+    return ports
+
+
+def _forward(
+    edge: tuple[str, str], passed: Sequence[Box], nodes: Mapping[str, Box], ports: Mapping[tuple[str, str, str], float]
+) -> Route:
     """From the right side of one node, through its places, to the left side of the other.
 
-    Within a stage it comes back to the same side.
+    Within a stage it turns at its label and comes back to the right side.
     """
     one, two = nodes[edge[0]], nodes[edge[1]]
     label = passed[0]
-    parts = [f"M{one.x + one.width:g} {one.middle:g}"]
-    x, y = one.x + one.width, one.middle
+    x, y, end = one.x + one.width, ports[(*edge, "out")], ports[(*edge, "in")]
+    parts = [f"M{x:g} {y:g}"]
     if one.x == two.x:
-        lift = 7 if edge[0] == edge[1] else 0
-        parts.append(_curve(x, y - lift if lift else y, label.x, label.middle))
-        turn = label.x + 10
-        end = two.x + two.width
-        parts.append(
-            f"H{turn:g}C{label.x - 2:g} {label.middle:g} {end + 12:g} {two.middle + lift:g} {end:g} {two.middle + lift:g}"
-        )
+        parts.append(_curve(x, y, label.x, label.middle))
+        parts.append(_curve(label.x, label.middle, x, end))
         return Route("".join(parts), label, is_back=False)
     for box in passed:
         parts.append(_curve(x, y, box.x, box.middle))
         parts.append(f"H{box.x + box.width:g}")
         x, y = box.x + box.width, box.middle
-    parts.append(_curve(x, y, two.x, two.middle))
+    parts.append(_curve(x, y, two.x, end))
     return Route("".join(parts), label, is_back=False)
 
 
@@ -227,11 +245,11 @@ def _backward(one: Box, two: Box, lane: float, number: int) -> Route:
     """Down beside the one node, along a lane below all, up beside the other: with rounded corners."""
     shift = 4 + 3 * (number % 3)
     right, left = one.x + one.width + shift, two.x - shift
-    r = _RADIUS / 2
+    begin, end, r = one.middle + 8, two.middle + 8, _RADIUS / 2
     path = (
-        f"M{one.x + one.width:g} {one.middle + 8:g}H{right - r:g}Q{right:g} {one.middle + 8:g} {right:g} {one.middle + 8 + r:g}"
+        f"M{one.x + one.width:g} {begin:g}H{right - r:g}Q{right:g} {begin:g} {right:g} {begin + r:g}"
         f"V{lane - r:g}Q{right:g} {lane:g} {right - r:g} {lane:g}H{left + r:g}Q{left:g} {lane:g} {left:g} {lane - r:g}"
-        f"V{two.middle + 8 + r:g}Q{left:g} {two.middle + 8:g} {left + r:g} {two.middle + 8:g}H{two.x:g}"
+        f"V{end + r:g}Q{left:g} {end:g} {left + r:g} {end:g}H{two.x:g}"
     )
     middle = (left + right) / 2
     label = Box(round(middle - LABEL_WIDTH / 2, 1), round(lane - LABEL_HEIGHT / 2, 1), LABEL_WIDTH, LABEL_HEIGHT)

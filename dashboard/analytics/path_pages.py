@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +16,7 @@ from dashboard.analytics.process_map import START, ProcessMap
 from dashboard.analytics.texts import short_duration
 from dashboard.guard import Viewer, visible_project
 from dashboard.services import services_of
+from dashboard.ui import formats
 from database.repositories import analytics, analytics_paths
 from database.repositories.analytics_paths import Path
 from web.problems import ProblemError
@@ -126,10 +126,12 @@ def _links(asked: Asked, made: ProcessMap, project: str) -> dict[str, Any]:
     def name_of(status: str) -> str:
         return made.nodes[status].name if status != START else asked.translate("Start")
 
-    def short(seconds: Decimal) -> str:
-        return short_duration(seconds, asked.page.language)
+    def edge_label(edge: process_map.Edge) -> str:
+        orders = formats.number(edge.orders, asked.page.language)
+        median = edge.median
+        return orders if median is None else f"{orders} · {short_duration(median, asked.page.language)}"
 
-    return {"edge_link": edge_link, "node_link": node_link, "name_of": name_of, "short": short}
+    return {"edge_link": edge_link, "node_link": node_link, "name_of": name_of, "edge_label": edge_label}
 
 
 async def _variants(asked: Asked) -> dict[str, Any]:

@@ -186,7 +186,8 @@ def _natural(name: str) -> tuple[int, str]:
 def _heats(edges: Sequence[Edge]) -> tuple[dict[tuple[str, str], int], list[Decimal]]:
     """Fifths of the edges by their medians."""
     known = sorted(median for edge in edges if (median := edge.median) is not None)
-    bounds = sorted({known[len(known) * number // HEATS] for number in range(1, HEATS)}) if known else []
+    marks = {known[len(known) * number // HEATS] for number in range(1, HEATS)} if known else set()
+    bounds = sorted(mark for mark in marks if mark > known[0])
     return {
         (edge.from_id, edge.to_id): sum(median >= bound for bound in bounds)
         for edge in edges

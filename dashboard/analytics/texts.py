@@ -30,8 +30,9 @@ def period_title(grain: Grain, first: date, language: Language) -> str:
 
 
 def stage_name(row: Mapping[str, Any], prefix: str, language: Language) -> str:
-    """Of the column `{prefix}_name`, else the id; statuses without a group have neither."""
-    return row[f"{prefix}_name"] or row[f"{prefix}_id"] or translator(language)("Without a stage")
+    """Of the column `{prefix}_name`, else the id. Statuses without a group have neither, nor has an order's beginning."""
+    none = "Beginning, or without a stage" if prefix.startswith("previous") else "Without a stage"
+    return row[f"{prefix}_name"] or row[f"{prefix}_id"] or translator(language)(none)
 
 
 def kind_name(is_urgent: bool, language: Language) -> str:

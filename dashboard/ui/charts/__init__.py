@@ -1,4 +1,4 @@
-"""Charts as SVG, drawn at the server: pure functions from numbers to markup. Templates show them by `ui/charts.html`."""
+"""Charts as SVG, drawn at the server: pure functions from numbers to markup; `ui/charts.html` shows them in pages."""
 
 from dashboard.ui.charts.bars import bars
 from dashboard.ui.charts.lines import lines

@@ -30,6 +30,7 @@ def lines(
     return Chart(
         title, svg, (first, *(each.name for each in series)), table_of(labels, series, unit, language),
         tuple((each.tone, each.name) for each in series),
+        is_lines=True,
     )  # fmt: skip
 
 

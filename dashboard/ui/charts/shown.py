@@ -32,7 +32,9 @@ class Chart:
     head: tuple[str, ...]
     """Of the table behind it."""
     rows: tuple[tuple[str, ...], ...]
-    legend: tuple[tuple[Tone, str], ...] = ()
+    legend: tuple[tuple[Tone, str], ...]
+    is_lines: bool = False
+    """Whether the legend shows strokes and no areas."""
 
 
 def table_of(
