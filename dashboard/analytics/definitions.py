@@ -12,9 +12,6 @@ DEFINITIONS: Mapping[str, str] = {
         "Time per stage, by period. Unit - an order's stage (all its visits), in the period in which the "
         "order last left it. Left out - stages never left."
     ),
-    "agg_stage_durations.median_working_seconds": (
-        "Median of the working seconds of the orders' stages. Interpolated between the two nearest."
-    ),
     "agg_status_durations": (
         "Time per status, by period. Unit - one visit to a status, in the period in which it ended. Left out "
         "- visits not ended."
@@ -26,7 +23,6 @@ DEFINITIONS: Mapping[str, str] = {
     "rpt_sla_compliance": (
         "How many of the orders that left a stage in a period kept its limit. Left out - stages without a limit."
     ),
-    "rpt_sla_compliance.orders": "Orders that last left the stage in the period and had a limit there.",
     "rpt_sla_compliance.compliance_rate": "(sla_ok + sla_near) / orders.",
     "rpt_sla_compliance.over_rate": "sla_over / orders.",
     "rpt_success": (
@@ -35,7 +31,6 @@ DEFINITIONS: Mapping[str, str] = {
     ),
     "rpt_success.on_time_rate": "on_time / (on_time + late); null if there are none.",
     "rpt_success.cancelled": "Of these, in a cancelled group (see dim_statuses.is_cancelled).",
-    "rpt_success.orders": "Orders that ended in the period.",
     "rpt_cancellations": (
         "Where orders get lost: of all moves out of a stage in a period, how many went to a cancelled group. "
         "Left out - moves out of a cancelled group."
@@ -73,25 +68,10 @@ DEFINITIONS: Mapping[str, str] = {
         "instant of reading. Unit - an order. Grain - project x status group x urgency x both buckets. Left "
         "out - orders closed, cancelled, or deleted in the CRM."
     ),
-    "rpt_ageing.age_bucket": (
-        "Number of the bucket of age: elapsed time since the order's first event, else since it was made in "
-        "the CRM; 0 if neither is known. Bounds - var ageing_days."
-    ),
-    "rpt_ageing.working_bucket": (
-        "Number of the bucket of working time in the current stage, over all visits, from 1 up; 0 if it is "
-        "not known. Bounds - var ageing_working_hours; a bucket begins with its lower bound."
-    ),
     "agg_status_transitions": (
         "The directly-follows graph: moves of orders from one status straight to the next, with the time they "
         "were in the first. Unit - a status event of an order. Grain - project x from status x to status x "
         "urgency. Left out - the order's last status, which it has not left."
-    ),
-    "agg_status_transitions.orders": "How many orders did, each counted once.",
-    "agg_status_transitions.median_elapsed_seconds": (
-        "Median of the elapsed seconds in the status that was left, per move. Interpolated between the two nearest."
-    ),
-    "agg_status_transitions.median_working_seconds": (
-        "Median of the working seconds in the status that was left, per move. Interpolated between the two nearest."
     ),
     "agg_variants": (
         "Each distinct path of orders through the statuses, with how many took it and how long they needed. "

@@ -94,7 +94,7 @@ async def answer(
         "tabs": [(each, _tab_link(page, each, _KEPT if has_span else _KEPT - _SPAN)) for each in TABS],
         "grains": GRAINS,
         "groups": _options(groups),
-        "define": lambda name: translations(page.language).gettext(DEFINITIONS[name]),
+        "define": lambda *names: " ".join(translations(page.language).gettext(DEFINITIONS[name]) for name in names),
         "docs": lambda name: model_page(environment, name.split(".")[0]),
         "names": asked.names,
         "period_title": lambda first: period_title(filters.grain, first, page.language),
