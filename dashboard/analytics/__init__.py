@@ -1,1 +1,1 @@
-"""Analytics: times by stage and status, cycles, SLA compliance, flow, the process map."""
+"""Analytics: times, cycles, SLA, flow, the process map and variants, over the aggregate marts."""

@@ -1,4 +1,13 @@
-{{ config(scope='orders', key=['project_id', 'order_id'], indexes=[{'columns': ['project_id', 'order_id']}]) }}
+{{
+    config(
+        scope='orders',
+        key=['project_id', 'order_id'],
+        indexes=[
+            {'columns': ['project_id', 'order_id']},
+            {'columns': ['project_id', 'variant_id', 'is_urgent', 'order_id']},
+        ],
+    )
+}}
 -- Each order's whole way through the statuses, and what it took.
 select
     intervals.project_id,
@@ -8,6 +17,8 @@ select
         intervals.left_at is null and (intervals.is_closing or coalesce(status_groups.is_cancelled, false))
     ) as is_ended,
     {{ collect('intervals.status_id', 'intervals.interval_number', 'true') }} as status_ids,
+    -- As in agg_variants: the index leads from a path to the orders that took it.
+    {{ list_hash(collect('intervals.status_id', 'intervals.interval_number', 'true')) }} as variant_id,
     {{ collect(
         'coalesce(intervals.status_name, intervals.status_id)', 'intervals.interval_number', 'true'
     ) }} as status_names,
