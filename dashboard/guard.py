@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 
 from dashboard.cookies import CSRF_FIELD, CSRF_HEADER
 from dashboard.identity import Identity
-from dashboard.problems import UnauthorisedError, forbidden_to_viewers, unknown_project
+from dashboard.problems import UnauthorisedError, forbidden_to_viewers, people_only, unknown_project
 from dashboard.services import Services, services_of
 from database.repositories import settings
 from database.repositories.settings import ProjectRow
@@ -64,16 +64,32 @@ def require_proof(request: Request, identity: Identity, field: str | None) -> No
         _check_csrf(services_of(request), identity, request.headers.get(CSRF_HEADER, field))
 
 
+async def person(identity: Annotated[Identity, Depends(signed_in)]) -> Identity:
+    """Raises ProblemError, 403, for scripts."""
+    if identity.kind == "script":
+        raise people_only()
+    return identity
+
+
+async def manager(identity: Annotated[Identity, Depends(admin)]) -> Identity:
+    """Raises ProblemError, 403, for viewers and for scripts, so that no token can make another one."""
+    return await person(identity)
+
+
 Viewer = Annotated[Identity, Depends(signed_in)]
-"""A parameter of routes that every user may call."""
+"""A parameter of routes that every user may call, and every script with its token."""
 Admin = Annotated[Identity, Depends(admin)]
-"""A parameter of routes that only admins may call."""
+"""A parameter of routes that only admins may call; a script with an admin's rights may be limited to some projects."""
 FormSender = Annotated[Identity, Depends(form_sender)]
 """The same for large forms; the route must call `require_proof`."""
+Person = Annotated[Identity, Depends(person)]
+"""A parameter of routes that every user may call, but no script."""
+Manager = Annotated[Identity, Depends(manager)]
+"""A parameter of routes that only admins may call who have logged in: users, tokens."""
 
 
 async def identify(services: Services, connection: HTTPConnection, *, by_query: bool = False) -> Identity:
-    """The user of a request or a WebSocket: by `Authorization: Bearer`, else by cookie.
+    """The user or the script of a request or a WebSocket: by `Authorization: Bearer`, else by cookie.
 
     `by_query`: `?access_token=` too, for clients that cannot set headers. Raises ProblemError: 401, 503.
     """
@@ -147,7 +163,8 @@ def _check_csrf(services: Services, identity: Identity, given: str | None) -> No
     if given is None or not services.sessions.tokens.is_csrf(identity.session_id, given):
         raise ProblemError(
             403, "no_csrf_token",
-            f"The request does not prove that it comes from our pages: send {CSRF_HEADER}, as GET /api/session says.",
+            "The request does not prove that it comes from our pages: send %(header)s, as GET /api/session says.",
+            values={"header": CSRF_HEADER},
         )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from dashboard import areas
+from dashboard import areas, openapi
 from dashboard.access_log import keep_tokens_out_of_the_log
 from dashboard.cookies import CSRF_HEADER, CookieMiddleware, Cookies
 from dashboard.guard import Viewer
@@ -50,9 +50,9 @@ log = structlog.get_logger()
 def create_app(environment: Environment) -> FastAPI:
     """The application; it opens nothing before it is started, and starts even while the database is away."""
     app = FastAPI(
-        title="crm-elt dashboard", lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None,
-        exception_handlers=dict(HANDLERS),
+        lifespan=_lifespan, docs_url=None, redoc_url=None, openapi_url=None, exception_handlers=dict(HANDLERS)
     )  # fmt: skip
+    openapi.describe(app, Cookies(environment.dashboard_port).session)
     app.state.environment = environment
     app.state.static_files = static.load()
     app.add_middleware(CookieMiddleware)
@@ -73,7 +73,7 @@ def create_app(environment: Environment) -> FastAPI:
         app.include_router(area)
 
     @app.get("/openapi.json", include_in_schema=False)
-    async def openapi(_: Viewer) -> dict[str, Any]:
+    async def openapi_document(_: Viewer) -> dict[str, Any]:
         return app.openapi()
 
     return app

@@ -7,6 +7,8 @@ import asyncio
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from dashboard.marks import N_
+
 LEAST_CHARACTERS = 10
 MOST_CHARACTERS = 1024
 _AT_ONCE = 2
@@ -16,15 +18,15 @@ _hasher = PasswordHasher()
 
 
 def why_weak(password: str, login: str = "") -> str | None:
-    """What is wrong with a new password, as a sentence; None if nothing is."""
+    """What is wrong with a new password, as a sentence with `%(least)s` or `%(most)s`; None if nothing is."""
     if len(password) < LEAST_CHARACTERS:
-        return f"A password needs at least {LEAST_CHARACTERS} characters."
+        return N_("A password needs at least %(least)s characters.")
     if len(password) > MOST_CHARACTERS:
-        return f"A password may have at most {MOST_CHARACTERS} characters."
+        return N_("A password may have at most %(most)s characters.")
     if len(set(password)) < 4:
-        return "The password repeats the same few characters; choose another."
+        return N_("The password repeats the same few characters; choose another.")
     if login and password.strip().lower() == login:
-        return "The password must not be the login."
+        return N_("The password must not be the login.")
     return None
 
 

@@ -18,6 +18,10 @@ def forbidden_to_viewers() -> ProblemError:
     return ProblemError(403, "admins_only", "Only an admin may do this.")
 
 
+def people_only() -> ProblemError:
+    return ProblemError(403, "people_only", "A token for scripts may not do this: log in as a user.")
+
+
 def unknown_project() -> ProblemError:
     """The same for one that there is not and for one that this user may not see."""
     return ProblemError(404, "unknown_project", "There is no such project that you may see.")

@@ -14,13 +14,13 @@ from uuid import UUID
 
 import structlog
 
-from dashboard.identity import Identity, identity_of
+from dashboard.identity import Identity, identity_of, identity_of_script
 from dashboard.passwords import PasswordChecker
 from dashboard.problems import UnauthorisedError
 from dashboard.throttle import Throttle
-from dashboard.tokens import TokenError, Tokens
+from dashboard.tokens import TokenError, Tokens, is_script_token, script_hash
 from database.connection import Connection
-from database.repositories import sessions, users
+from database.repositories import script_tokens, sessions, users
 from database.repositories.sessions import Kind, SessionRow
 from database.repositories.users import Locked
 from web.problems import ProblemError
@@ -101,7 +101,12 @@ class Sessions:
         return Opened(identity_of(row), self.tokens.issue(session_id, row.generation, expires_at))
 
     async def authenticate(self, connection: Connection, text: str) -> Known:
-        """The user of a token. Raises ProblemError, 401."""
+        """The user or the script of a token. Raises ProblemError, 401."""
+        if is_script_token(text):
+            script = await script_tokens.use(connection, script_hash(text))
+            if script is None:
+                raise UnauthorisedError("not_logged_in", "There is no such token, or it has expired or was revoked.")
+            return Known(identity_of_script(script))
         try:
             token = self.tokens.read(text)
         except TokenError as error:
@@ -135,14 +140,31 @@ class Sessions:
         return Opened(known.identity, known.new_token)
 
     async def close(self, connection: Connection, identity: Identity) -> None:
-        """Log out: no token of this session is taken any more."""
+        """Log out: no token of this session is taken any more. Raises ProblemError, 400, for scripts."""
+        if identity.kind == "script":
+            raise ProblemError(400, "invalid", "A token for scripts does not log out: an admin revokes it.")
         await sessions.end(connection, identity.session_id, "logout")
         log.info("logged_out", user=identity.user_id)
 
     async def rights(self, connection: Connection, session_ids: list[UUID]) -> dict[UUID, Identity]:
-        """Of these sessions those that still count, with their rights as they are now."""
+        """Of these sessions and scripts those that still count, with their rights as they are now."""
         found = await sessions.load(connection, session_ids, grace_seconds=GRACE_SECONDS)
-        return {session_id: identity_of(row) for session_id, row in found.items()}
+        scripts = await script_tokens.load(connection, session_ids)
+        return {
+            **{session_id: identity_of(row) for session_id, row in found.items()},
+            **{token_id: identity_of_script(row) for token_id, row in scripts.items()},
+        }
+
+    async def require_password(self, connection: Connection, login: str, password: str) -> None:
+        """That somebody who is logged in knows the password, too: failures count as those of logins do.
+
+        Raises ProblemError: 403 it is wrong, 429 too many failures.
+        """
+        attempt = await users.begin_attempt(connection, login, most_failures=MOST_FAILURES, lock_seconds=LOCK_SECONDS)
+        if isinstance(attempt, Locked):
+            raise _locked((attempt.until - datetime.now(UTC)).total_seconds())
+        if attempt is None or not await self._passwords.is_right(attempt.password_hash, password):
+            raise ProblemError(403, "wrong_password", "The current password is wrong.")
 
     async def _rotate(self, connection: Connection, row: SessionRow) -> Known:
         rotated = await sessions.rotate(connection, row.session_id, row.generation, token_seconds=TOKEN_SECONDS)
@@ -161,8 +183,7 @@ def normalised(login: str) -> str:
 
 
 def _locked(seconds: float) -> ProblemError:
-    minutes = math.ceil(max(seconds, 1) / 60)
     return ProblemError(
-        429, "locked", f"Too many logins have failed: try again in {minutes} minute{'' if minutes == 1 else 's'}.",
-        retry_after=math.ceil(max(seconds, 1)),
+        429, "locked", "Too many logins have failed: try again in %(minutes)s min.",
+        values={"minutes": math.ceil(max(seconds, 1) / 60)}, retry_after=math.ceil(max(seconds, 1)),
     )  # fmt: skip

@@ -1,4 +1,7 @@
-"""Session tokens: JWT, HS256, signed with keys that follow from the master keys. They say which session, not who."""
+"""Session tokens: JWT, HS256, signed with keys that follow from the master keys. They say which session, not who.
+
+Tokens for scripts (dashboard.script_tokens) are random, and told apart by how they begin.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,18 @@ from database.encryption import Keyring
 _ALGORITHM = "HS256"
 _ISSUER = "crm-elt"
 _PURPOSE = "dashboard session"
+SCRIPT_PREFIX = "crm_"
+_LONGEST_SCRIPT_TOKEN = 200
+"""Characters: what is longer is no token of ours."""
+
+
+def is_script_token(text: str) -> bool:
+    return text.startswith(SCRIPT_PREFIX) and len(text) <= _LONGEST_SCRIPT_TOKEN
+
+
+def script_hash(token: str) -> bytes:
+    """What is stored of a token for scripts. Plain SHA-256 is enough: nobody can guess 256 random bits."""
+    return sha256(token.encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)

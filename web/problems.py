@@ -25,18 +25,30 @@ class ProblemError(Exception):
     """A request that is refused.
 
     `code` is a stable word for programs and metrics, `detail` a sentence for people, `retry_after` whole seconds.
+    With `values` the sentence names them as `%(name)s`, so that it can be translated before they are put in.
     """
 
     challenge = "X-Webhook-Token"
     """What a 401 asks for (WWW-Authenticate)."""
 
     def __init__(
-        self, status: int, code: str, detail: str, *, retry_after: int | None = None, close: bool = False, **extra: Any
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        values: Mapping[str, object] | None = None,
+        retry_after: int | None = None,
+        close: bool = False,
+        **extra: Any,
     ) -> None:
-        super().__init__(detail)
+        self.sentence = detail
+        """As it can be translated, without its values."""
+        self.values = values
         self.status = status
         self.code = code
-        self.detail = detail
+        self.detail = detail if values is None else detail % values
+        super().__init__(self.detail)
         self.retry_after = retry_after
         self.close = close
         """Whether the connection cannot be used any more: the rest of the request was not read."""

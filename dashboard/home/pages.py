@@ -6,6 +6,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from dashboard.guard import Viewer
+from dashboard.home.reading import over_share, read_cards, total
+from dashboard.services import services_of
 from dashboard.ui import pages
 
 router = APIRouter(include_in_schema=False)
@@ -14,4 +16,11 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 async def home(request: Request, identity: Viewer) -> Response:
     page = await pages.shell(request, identity, "home")
-    return pages.answer(request, page, "home/home.html")
+    async with services_of(request).database() as connection:
+        cards = await read_cards(connection, identity, page.chosen or None)
+    counts = total(cards)
+    docs = f"{request.app.state.environment.public_docs_url}/#!/model/model.crm_elt.orders_current"
+    return pages.answer(
+        request, page, "home/home.html", cards=cards, counts=counts, share=over_share(counts), over_share=over_share,
+        docs=docs,
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from connectors.errors import ConfigError, ConnectorError
 from dashboard.identity import Identity
 from dashboard.integrations.reading import address_with, capabilities_of
 from dashboard.integrations.sentences import in_one
-from dashboard.integrations.workshop import actor_of, environment_of, workshop
+from dashboard.integrations.workshop import environment_of, workshop
 from dashboard.services import services_of
 from database.repositories import requests
 from database.repositories.settings import ProjectRow
@@ -35,7 +35,7 @@ async def test(request: Request, identity: Identity, row: ProjectRow) -> Trial:
     async with workshop(request) as tools:
         try:
             async with asyncio.timeout(TEST_SECONDS):
-                return await try_project(tools.pool, tools.keyring, row.project_id, actor=actor_of(identity))
+                return await try_project(tools.pool, tools.keyring, row.project_id, actor=identity.actor)
         except TimeoutError:
             raise ProblemError(
                 504,
@@ -56,7 +56,7 @@ async def set_state(
         raise ProblemError(422, "invalid", f"A reason has at most {LONGEST_REASON} characters.")
     async with services_of(request).database() as connection:
         try:
-            return await switch(connection, row.project_id, enabled=enabled, actor=actor_of(identity), reason=reason)
+            return await switch(connection, row.project_id, enabled=enabled, actor=identity.actor, reason=reason)
         except ConfigError as error:
             raise ProblemError(409, "untried", f"{error.message}: test it first.") from None
 
@@ -78,7 +78,7 @@ async def queue_sync(
     async with services_of(request).database() as connection:
         return await requests.enqueue(
             connection, row.project_id, stream=stream, since=start, is_full=full,
-            origin="manual", requested_by=actor_of(identity),
+            origin="manual", requested_by=identity.actor,
         )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ async def set_credentials(
     async with workshop(request) as tools, tools.pool.connection() as connection:
         try:
             return await access.replace_credentials(
-                connection, tools.keyring, row.project_id, values, actor=actor_of(identity)
+                connection, tools.keyring, row.project_id, values, actor=identity.actor
             )
         except SettingsError as error:
             raise refused(error) from None
@@ -110,9 +110,7 @@ async def new_secret(request: Request, identity: Identity, row: ProjectRow) -> t
         raise ProblemError(409, "no_secret", "The webhooks of this project need no secret: set webhook.auth first.")
     async with workshop(request) as tools, tools.pool.connection() as connection:
         try:
-            secret = await access.new_webhook_secret(
-                connection, tools.keyring, row.project_id, actor=actor_of(identity)
-            )
+            secret = await access.new_webhook_secret(connection, tools.keyring, row.project_id, actor=identity.actor)
         except SettingsError as error:
             raise refused(error) from None
     return secret, address_with(row, environment_of(request), secret if scheme == "token" else None)
@@ -149,7 +147,7 @@ async def add_project(
     """Raises ProblemError."""
     async with workshop(request) as tools, tools.pool.connection() as connection:
         try:
-            return await access.add_project(connection, tools.keyring, values, credentials, actor=actor_of(identity))
+            return await access.add_project(connection, tools.keyring, values, credentials, actor=identity.actor)
         except SettingsError as error:
             raise refused(error) from None
 

@@ -15,7 +15,7 @@ from connectors.custom.trial import Outcome
 from connectors.errors import ConfigError
 from dashboard.identity import Identity
 from dashboard.integrations.acting import refused
-from dashboard.integrations.workshop import actor_of, workshop
+from dashboard.integrations.workshop import workshop
 from database.connection import Connection
 from database.repositories.settings import ProjectRow
 from sync.custom_trials import Drafted, draft, read_sample, record_sample
@@ -117,12 +117,12 @@ async def save(request: Request, identity: Identity, row: ProjectRow, text: str,
             async with tools.pool.connection() as connection:
                 await edit_section(
                     connection, tools.keyring, row.project_id, "options", {"options": dict(project.options)},
-                    actor_of(identity),
+                    identity.actor,
                 )  # fmt: skip
         except SettingsError as error:
             raise refused(error) from None
         if tried is not None and tried.is_passed:
-            await record_sample(tools.pool, project, actor=actor_of(identity))
+            await record_sample(tools.pool, project, actor=identity.actor)
         async with tools.pool.connection() as connection:
             return await _may_be_pulled(connection, row.project_id, project.options)
 

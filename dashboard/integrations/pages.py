@@ -13,6 +13,7 @@ from dashboard.integrations.frame import AREA, frame, path_of
 from dashboard.integrations.workshop import environment_of
 from dashboard.services import services_of
 from dashboard.ui import flash, pages
+from dashboard.ui.docs_links import model_page
 from dashboard.ui.pages import translated
 from database.repositories import integrations, logs, settings
 from database.repositories.logs import Level
@@ -48,7 +49,7 @@ async def project(request: Request, identity: Viewer, project_id: str) -> Respon
         under_way = await integrations.sync_under_way(connection, project_id)
     return made.answer(
         request, "overview.html", tab="overview", statistics=(found or {}).get(project_id), is_built=found is not None,
-        chart=charts.run_days(days, made.page.language), days=days, runs=runs, under_way=under_way,
+        charts=charts.run_charts(days, made.page.language), runs=runs, under_way=under_way,
         meaning=lambda word: sentences.meaning_of(word, made.page.language), docs=_docs(request),
     )  # fmt: skip
 
@@ -134,4 +135,4 @@ async def log_page(
 
 
 def _docs(request: Request) -> str:
-    return f"{environment_of(request).public_docs_url}/#!/model/model.crm_elt.{MODEL}"
+    return model_page(environment_of(request), MODEL)

@@ -15,7 +15,6 @@ import structlog
 from fastapi import Request
 from psycopg_pool import PoolTimeout
 
-from dashboard.identity import Identity
 from database.connection import Pool, open_pool
 from database.encryption import EncryptionError, Keyring
 from database.environment import Environment
@@ -49,8 +48,3 @@ async def workshop(request: Request) -> AsyncIterator[Workshop]:
 def environment_of(request: Request) -> Environment:
     environment: Environment = request.app.state.environment
     return environment
-
-
-def actor_of(identity: Identity) -> str:
-    """Who does it, for the audit log."""
-    return f"dashboard:{identity.login}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
 from dashboard.guard import Viewer, keep_cookies, require_own_origin, signed_in
@@ -15,6 +17,7 @@ from dashboard.routes.preferences import own_page
 from dashboard.services import services_of
 from dashboard.sessions import Opened
 from dashboard.ui import pages
+from database.repositories.users import Role
 from web.answers import json_answer
 from web.problems import ProblemError
 
@@ -23,6 +26,26 @@ _NO_STORE = {"cache-control": "no-store"}
 
 public = APIRouter()
 router = APIRouter(dependencies=[Depends(signed_in)])
+
+
+class SessionUser(BaseModel):
+    login: str = Field(description="`token:NAME` for a script.", examples=["ann@example.com"])
+    role: Role
+    projects: list[str] | None = Field(description="null: all, those to come too.", examples=[["print-shop"]])
+    expires_at: datetime | None = Field(
+        description="When the token does; null: never.", examples=["2026-11-21T20:00:00Z"]
+    )
+
+
+class Session(SessionUser):
+    csrf_token: str = Field(description="To be sent as x-csrf-token with changes by cookie.", examples=["5f2c..."])
+
+
+class SessionToken(BaseModel):
+    access_token: str = Field(description="To be sent as `Authorization: Bearer`.", examples=["eyJhbGciOi..."])
+    token_type: str = Field(examples=["Bearer"])
+    expires_at: datetime = Field(examples=["2026-11-21T20:00:00Z"])
+    user: SessionUser
 
 
 class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,13 +58,21 @@ class LoginForm(LoginBody):
     """The page to go to."""
 
 
-@public.get("/login")
+@public.get("/login", include_in_schema=False)
 async def login_page(request: Request, next: str | None = None) -> Response:  # noqa: A002 - the address says so
     """The form; `next` is the page that asked for it."""
     return await _form_page(request, own_page(next))
 
 
-@public.post("/login")
+@public.post(
+    "/login", summary="Log in", response_model=SessionToken, responses={401: {}, 403: {}, 429: {}},
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {
+        "schema": {"type": "object", "required": ["login", "password"], "properties": {
+            "login": {"type": "string"}, "password": {"type": "string", "format": "password"},
+        }},
+        "example": {"login": "ann@example.com", "password": "correct horse battery"},
+    }}}},
+)  # fmt: skip
 async def login(request: Request) -> Response:
     """Log in with login and password.
 
@@ -68,7 +99,7 @@ async def login(request: Request) -> Response:
     return RedirectResponse(own_page(body.onward if isinstance(body, LoginForm) else None), 303, _NO_STORE)
 
 
-@router.post("/logout")
+@router.post("/logout", summary="Log out", status_code=204)
 async def logout(request: Request, identity: Viewer) -> Response:
     """End this session: its tokens are refused from now on, its streams end."""
     services = services_of(request)
@@ -80,7 +111,7 @@ async def logout(request: Request, identity: Viewer) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/api/session")
+@router.get("/api/session", summary="Who is logged in", response_model=Session)
 async def session(request: Request, identity: Viewer) -> Response:
     """Who is logged in, what they may see, and the CSRF token for changes by cookie."""
     tokens = services_of(request).sessions.tokens
@@ -90,11 +121,13 @@ async def session(request: Request, identity: Viewer) -> Response:
     return response
 
 
-@router.post("/api/session/refresh")
+@router.post(
+    "/api/session/refresh", summary="Renew a program's token", response_model=SessionToken, responses={409: {}}
+)
 async def refresh(request: Request, identity: Viewer) -> Response:
     """A new token for a program; the old one holds for another minute. Browsers' cookies are renewed by themselves."""
     if identity.kind != "bearer":
-        raise ProblemError(400, "invalid", "A browser's session is renewed by itself.")
+        raise ProblemError(400, "invalid", "Only the session of a program that has logged in is renewed like that.")
     services = services_of(request)
     async with services.database() as connection:
         opened = await services.sessions.refresh(connection, identity)
@@ -103,7 +136,7 @@ async def refresh(request: Request, identity: Viewer) -> Response:
 
 async def _form_page(request: Request, onward: str, problem: ProblemError | None = None) -> Response:
     page = await pages.shell(request, None)
-    status, detail = (200, None) if problem is None else (problem.status, problem.detail)
+    status, detail = (200, None) if problem is None else (problem.status, pages.said(page, problem))
     answer = pages.answer(request, page, "home/login.html", status=status, problem=detail, onward=onward)
     if problem is not None and problem.retry_after is not None:
         answer.headers["retry-after"] = str(problem.retry_after)

@@ -24,7 +24,7 @@ _LARGEST_ID = 2**63 - 1
 router = APIRouter()
 
 
-@router.get("/api/stream/orders", response_class=StreamingResponse)
+@router.get("/api/stream/orders", summary="Listen to changes", response_class=StreamingResponse)
 async def stream_orders(
     request: Request,
     project: Annotated[list[str] | None, Query(description="Only these projects.")] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +27,9 @@ class Watched:
 
     @property
     def seconds_left(self) -> float:
-        """Until its token expires."""
+        """Until its token expires; infinite if it does not."""
+        if self.identity.expires_at is None:
+            return math.inf
         return (self.identity.expires_at - datetime.now(UTC)).total_seconds()
 
 

@@ -6,26 +6,33 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+import structlog
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
+from dashboard.guard import identify
 from dashboard.identity import Identity
+from dashboard.marks import N_
+from dashboard.services import services_of
 from dashboard.ui import pages
 from dashboard.ui.pages import Shell
 from dashboard.ui.preferences import preferences_of
 from web.problems import HANDLERS as PROBLEM_HANDLERS
 from web.problems import ProblemError
 
+log = structlog.get_logger()
+
 TITLES: Mapping[int, str] = {
-    400: "This cannot be read",
-    403: "Not allowed",
-    404: "Nothing here",
-    405: "Not possible here",
-    409: "Something else was faster",
-    413: "Too large",
-    429: "Too many requests",
-    500: "This failed",
-    503: "Not available just now",
+    400: N_("This cannot be read"),
+    403: N_("Not allowed"),
+    404: N_("Nothing here"),
+    405: N_("Not possible here"),
+    409: N_("Something else was faster"),
+    413: N_("Too large"),
+    429: N_("Too many requests"),
+    500: N_("This failed"),
+    503: N_("Not available just now"),
 }
 
 
@@ -43,26 +50,38 @@ def _page_of(handler: Callable[[Request, Exception], Any]) -> Callable[[Request,
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             onward = "" if request.method != "GET" or here == "/" else f"?next={quote(here, safe='')}"
             return RedirectResponse(f"/login{onward}", 303, {"cache-control": "no-store"})
-        identity: Identity | None = getattr(request.state, "identity", None)
-        page = await _shell(request, identity)
-        detail = error.detail if isinstance(error, ProblemError) else ""
+        page = await _shell(request, problem.status_code)
         made = pages.answer(
             request, page, "ui/problem.html", status=problem.status_code,
-            title=TITLES.get(problem.status_code, TITLES[500]), detail=detail,
+            title=TITLES.get(problem.status_code, TITLES[500]), detail=_sentence(page, error, problem),
+            again=page.this_page() if problem.status_code >= 500 and request.method == "GET" else None,
         )  # fmt: skip
-        if "retry-after" in problem.headers:
-            made.headers["retry-after"] = problem.headers["retry-after"]
+        for name in ("allow", "retry-after"):
+            if name in problem.headers:
+                made.headers[name] = problem.headers[name]
         return made
 
     return answer
 
 
-async def _shell(request: Request, identity: Identity | None) -> Shell:
-    try:
-        return await pages.shell(request, identity)
-    except ProblemError:  # the database is away, which is what the page is about
-        preferences = preferences_of(request)
-        return Shell("", None, "", preferences, {}, frozenset(), request.url.path, request.query_params)
+def _sentence(page: Shell, error: Exception, problem: Response) -> str:
+    if isinstance(error, ProblemError):
+        return pages.said(page, error)
+    return pages.translated(page)(str(msgspec.json.decode(problem.body)["detail"]))
+
+
+async def _shell(request: Request, status: int) -> Shell:
+    """With the navigation of whoever asks, as far as that can be known without a database that may be the problem."""
+    identity: Identity | None = getattr(request.state, "identity", None)
+    if status < 500:
+        try:
+            if identity is None:  # the address is none, so that nobody has asked yet who this is
+                identity = await identify(services_of(request), request)
+            return await pages.shell(request, identity)
+        except ProblemError as problem:
+            log.debug("page_without_navigation", code=problem.code)
+    preferences = preferences_of(request)
+    return Shell("", None, "", preferences, {}, frozenset(), request.url.path, request.query_params)
 
 
 HANDLERS: Mapping[int | type[Exception], Callable[[Request, Exception], Any]] = {

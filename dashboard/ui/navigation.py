@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from dashboard.marks import N_
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -20,14 +22,14 @@ class Entry:
 
 
 ENTRIES: tuple[Entry, ...] = (
-    Entry("home", "Home", "/", "h"),
-    Entry("orders", "Orders", "/orders", "o"),
-    Entry("analytics", "Analytics", "/analytics", "a"),
-    Entry("integrations", "Integrations", "/integrations", "i"),
-    Entry("two_way", "Sync", "/sync", "y"),
-    Entry("settings", "Settings", "/settings", "s"),
-    Entry("audit", "Audit log", "/audit", "l"),
-    Entry("users", "Users", "/users", "u", is_for_admins=True),
+    Entry("home", N_("Home"), "/", "h"),
+    Entry("orders", N_("Orders"), "/orders", "o"),
+    Entry("analytics", N_("Analytics"), "/analytics", "a"),
+    Entry("integrations", N_("Integrations"), "/integrations", "i"),
+    Entry("two_way", N_("Sync"), "/sync", "y"),
+    Entry("settings", N_("Settings"), "/settings", "s"),
+    Entry("audit", N_("Audit log"), "/audit", "l"),
+    Entry("users", N_("Users"), "/users", "u", is_for_admins=True),
 )
 
 

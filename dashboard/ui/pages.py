@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -30,6 +30,13 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "cross-origin-opener-policy": "same-origin",
 }
+
+
+class Sentence(Protocol):
+    """What can be said in any language: `web.problems.ProblemError`, `dashboard.users.UserError`."""
+
+    sentence: str
+    values: Mapping[str, object] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +137,12 @@ def part(request: Request, page: Shell, template: str, block: str, /, **context:
 def translated(page: Shell | Language) -> Callable[[str], str]:
     """For sentences made in Python: `_ = translated(page)`, then `_("Saved.")`."""
     return translations(page if isinstance(page, str) else page.language).gettext
+
+
+def said(page: Shell | Language, error: Sentence) -> str:
+    """The sentence of a refusal, in the page's language."""
+    text = translated(page)(error.sentence)
+    return text % error.values if error.values else text
 
 
 def _shared(request: Request, page: Shell) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -138,6 +139,67 @@ async def entries(
         {"project": project_id, "before": before_id, "limit": limit},
     )
     return [AuditEntry(**row) for row in await cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which entries; what is None does not matter."""
+
+    project_ids: Sequence[str] | None = None
+    with_global: bool = True
+    """Those of no project, too: users, tokens, subscriptions."""
+    actor: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """From one instant on and before another."""
+
+
+async def search(
+    connection: Connection, wanted: Search, *, before_id: int | None = None, limit: int = 50
+) -> list[AuditEntry]:
+    """The newest entries first; `before_id` is the last id of the page before."""
+    # A plan of its own for each search: a general one would not know which index fits.
+    cursor = await connection.execute(
+        """
+        select audit_id, at, actor, action, project_id, object, before, after
+        from config.audit_log
+        where (
+                %(global)s and project_id is null
+                or project_id is not null and (%(projects)s::text[] is null or project_id = any(%(projects)s))
+            )
+            and (%(actor)s::text is null or actor = %(actor)s)
+            and (%(action)s::text is null or action = %(action)s)
+            and (%(since)s::timestamptz is null or at >= %(since)s)
+            and (%(until)s::timestamptz is null or at < %(until)s)
+            and (%(before)s::bigint is null or audit_id < %(before)s)
+        order by audit_id desc
+        limit %(limit)s
+        """,
+        {
+            "projects": None if wanted.project_ids is None else list(wanted.project_ids),
+            "global": wanted.with_global, "actor": wanted.actor, "action": wanted.action,
+            "since": wanted.since, "until": wanted.until, "before": before_id, "limit": limit,
+        },
+        prepare=False,
+    )  # fmt: skip
+    return [AuditEntry(**row) for row in await cursor.fetchall()]
+
+
+async def actions(connection: Connection) -> list[str]:
+    """What has ever been done, from one to the next by the index."""
+    cursor = await connection.execute(
+        """
+        with recursive found (action) as (
+            (select action from config.audit_log order by action limit 1)
+            union all
+            select (select a.action from config.audit_log as a where a.action > found.action order by a.action limit 1)
+            from found where found.action is not null
+        )
+        select action from found where action is not null
+        """
+    )
+    return [row["action"] for row in await cursor.fetchall()]
 
 
 def _json(value: Any) -> Jsonb | None:

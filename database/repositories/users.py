@@ -116,6 +116,36 @@ async def set_rights(connection: Connection, user_id: int, role: Role, project_i
     )
 
 
+async def unlock(connection: Connection, user_id: int) -> bool:
+    """End a lockout, and forget the failures before it; whether there was one."""
+    cursor = await connection.execute(
+        """
+        update config.users as u
+        set failed_logins = 0, failing_since = null, locked_until = null, updated_at = clock_timestamp()
+        from (select user_id, locked_until from config.users where user_id = %s for update) as before
+        where u.user_id = before.user_id
+        returning coalesce(before.locked_until > clock_timestamp(), false) as was_locked
+        """,
+        [user_id],
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row["was_locked"])
+
+
+async def lock_admins(connection: Connection) -> list[int]:
+    """Ids of the admins who may log in, who stay so until the caller's transaction ends."""
+    cursor = await connection.execute(
+        "select user_id from config.users where role = 'admin' and is_enabled order by user_id for update"
+    )
+    return [row["user_id"] for row in await cursor.fetchall()]
+
+
+async def get(connection: Connection, user_id: int) -> UserRow | None:
+    cursor = await connection.execute(f"select {_COLUMNS} from config.users where user_id = %s", [user_id])  # noqa: S608
+    row = await cursor.fetchone()
+    return None if row is None else UserRow(**row)
+
+
 async def begin_attempt(
     connection: Connection, login: str, *, most_failures: int, lock_seconds: float
 ) -> Attempt | Locked | None:
