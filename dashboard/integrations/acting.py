@@ -145,6 +145,8 @@ async def add_project(
     request: Request, identity: Identity, values: Mapping[str, Any], credentials: Mapping[str, str]
 ) -> ApplyResult:
     """Raises ProblemError."""
+    if not identity.sees_all:
+        raise ProblemError(403, "limited", "Who is limited to some projects may not add another one.")
     async with workshop(request) as tools, tools.pool.connection() as connection:
         try:
             return await access.add_project(connection, tools.keyring, values, credentials, actor=identity.actor)

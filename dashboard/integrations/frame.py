@@ -13,6 +13,7 @@ from connectors.protocol import Capabilities
 from dashboard import guard
 from dashboard.identity import Identity
 from dashboard.integrations.reading import capabilities_of
+from dashboard.marks import N_
 from dashboard.services import services_of
 from dashboard.ui import pages
 from dashboard.ui.pages import Shell
@@ -41,14 +42,14 @@ class Frame:
 
     def _tabs(self) -> list[tuple[str, str, str]]:
         """Name, address and English title of each."""
-        tabs = [("overview", self.base, "Overview"), ("access", f"{self.base}/access", "Access")]
+        tabs = [("overview", self.base, N_("Overview")), ("access", f"{self.base}/access", N_("Access"))]
         if self.row.crm == "csv":
-            tabs.append(("files", f"{self.base}/files", "Files"))
+            tabs.append(("files", f"{self.base}/files", N_("Files")))
         else:
-            tabs.append(("webhooks", f"{self.base}/webhooks", "Webhooks"))
+            tabs.append(("webhooks", f"{self.base}/webhooks", N_("Webhooks")))
         if self.row.crm == "custom":
-            tabs.append(("definition", f"{self.base}/definition", "Definition"))
-        tabs.append(("logs", f"{self.base}/logs", "Log"))
+            tabs.append(("definition", f"{self.base}/definition", N_("Definition")))
+        tabs.append(("logs", f"{self.base}/logs", N_("Log")))
         return tabs
 
 

@@ -61,7 +61,7 @@ async def test(request: Request, identity: Admin, project_id: str) -> Response:
     try:
         trial = await acting.test(request, identity, made.row)
     except ProblemError as problem:
-        return flash.redirect(made.base, _("The test failed: %(reason)s") % {"reason": problem.detail}, "problem")
+        return flash.redirect(made.base, _("The test failed: %(reason)s") % {"reason": _(problem.detail)}, "problem")
     message = trial.health.message.removesuffix(".")
     if not trial.health.ok:
         return flash.redirect(made.base, _("The test failed: %(reason)s") % {"reason": f"{message}."}, "problem")
@@ -81,7 +81,7 @@ async def set_state(
     except ProblemError as problem:
         if problem.status not in (409, 422):
             raise
-        return flash.redirect(f"{made.base}/access", problem.detail, "problem")
+        return flash.redirect(f"{made.base}/access", _(problem.detail), "problem")
     said = _("%(name)s is enabled.") if enabled else _("%(name)s is disabled.")
     return flash.redirect(f"{made.base}/access", said % {"name": made.row.name})
 
@@ -98,7 +98,7 @@ async def start_sync(
     except ProblemError as problem:
         if problem.status != 422:
             raise
-        return flash.redirect(made.base, problem.detail, "problem")
+        return flash.redirect(made.base, translated(made.page)(problem.detail), "problem")
     return Response(
         status_code=303, headers={"location": f"{made.base}/syncs/{request_id}", "cache-control": "no-store"}
     )

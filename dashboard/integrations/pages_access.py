@@ -50,7 +50,7 @@ async def set_credentials(request: Request, identity: Admin, project_id: str) ->
     except ProblemError as problem:
         if problem.status != 422:
             raise
-        return await _page(request, made, status=422, problem=problem.detail)
+        return await _page(request, made, status=422, problem=_(problem.detail))
     if not result.changes:
         return flash.redirect(f"{made.base}/access", _("That is what was stored already."), "note")
     said = _("Saved: %(names)s. Test the connection now.") % {"names": ", ".join(sorted(values))}
@@ -66,7 +66,7 @@ async def grant_access(request: Request, identity: Admin, project_id: str) -> Re
     except ProblemError as problem:
         if problem.status != 422:
             raise
-        return flash.redirect(f"{made.base}/access", problem.detail, "problem")
+        return flash.redirect(f"{made.base}/access", translated(made.page)(problem.detail), "problem")
     return RedirectResponse(address, 303, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
 
 

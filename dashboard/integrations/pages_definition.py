@@ -72,6 +72,6 @@ def _page(
     return made.answer(
         request, "definition.html", tab="definition", status=200 if problem is None else 422, text=text, sample=sample,
         entity=entity, entities=tried.entities if tried is not None else definitions.entities_of(made.row), tried=tried,
-        problem=None if problem is None else problem.detail,
+        problem=None if problem is None else translated(made.page)(problem.detail),
         problems=[] if problem is None else problem.extra.get("problems", []),
     )  # fmt: skip

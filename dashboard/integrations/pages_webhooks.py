@@ -13,6 +13,7 @@ from dashboard.integrations.frame import Frame, frame
 from dashboard.integrations.workshop import environment_of
 from dashboard.services import services_of
 from dashboard.ui import flash
+from dashboard.ui.pages import translated
 from database.repositories import credentials, webhook_statistics
 from web.problems import ProblemError
 
@@ -37,7 +38,7 @@ async def new_secret(request: Request, identity: Admin, project_id: str) -> Resp
     except ProblemError as problem:
         if problem.status not in (409, 422):
             raise
-        return flash.redirect(f"{made.base}/webhooks", problem.detail, "problem")
+        return flash.redirect(f"{made.base}/webhooks", translated(made.page)(problem.detail), "problem")
     return await _page(request, await frame(request, identity, project_id), secret=secret, address=address)
 
 
@@ -49,7 +50,7 @@ async def register(request: Request, identity: Admin, project_id: str) -> Respon
     except ProblemError as problem:
         if problem.status not in (422, 504):
             raise
-        return flash.redirect(f"{made.base}/webhooks", problem.detail, "problem")
+        return flash.redirect(f"{made.base}/webhooks", translated(made.page)(problem.detail), "problem")
     return flash.redirect(f"{made.base}/webhooks", said, "note")
 
 
