@@ -187,7 +187,8 @@ def test_a_file_with_errors_is_uploaded_without_scripts_and_its_rows_are_named(
     assert [(row["known"], row["errors"]) for row in rows] == [(1, 2), (1, 2)]
     assert rows[1]["imported"] == 0  # the second time it is known
     [sales] = demo.rows(
-        "select count(*) as n from core.transactions where project_id = 'salon-till' and description = 'Test of uploads'"
+        "select count(*) as n from core.transactions "
+        "where project_id = 'salon-till' and description = 'Test of uploads'"
     )
     assert sales["n"] <= 1
 
