@@ -7,11 +7,11 @@ import typer
 from commands.failures import CommandError
 from commands.output import JsonFlag, ProjectArgument, console, print_json, print_rows
 from commands.stack import Stack, actor, require_project, run
-from database.repositories import audit, settings
+from connectors.errors import ConfigError
+from database.repositories import settings
 from database.repositories.settings import ProjectRow
-from sync.projects import connector_of
 from sync.settings import show_settings
-from sync.settings.trials import UNTRIED, is_tried
+from sync.switching import switch
 from sync.trials import Trial, try_project
 
 commands = typer.Typer(
@@ -95,14 +95,12 @@ def disable(project: ProjectArgument) -> None:
 def _switch(project: str, enabled: bool) -> None:
     async def work(stack: Stack) -> None:
         async with stack.pool() as pool:
-            row = await require_project(pool, project)
-            async with pool.connection() as connection, connection.transaction():
-                capabilities = connector_of(row.crm).capabilities
-                if enabled and not await is_tried(connection, project, capabilities, row.options):
-                    raise CommandError(f"{project} cannot be enabled, {UNTRIED}: run `crm-elt project test {project}`.")
-                if await settings.set_enabled(connection, project, enabled, None if enabled else "by hand"):
-                    action = "enabled" if enabled else "disabled"
-                    await audit.record(connection, actor=actor(), action=action, project_id=project, object="project")
+            await require_project(pool, project)
+            async with pool.connection() as connection:
+                try:
+                    await switch(connection, project, enabled=enabled, actor=actor())
+                except ConfigError as error:
+                    raise CommandError(f"{error.message}: run `crm-elt project test {project}`.") from None
 
     run(work)
     console.print(f"{project} is {'enabled' if enabled else 'disabled'}.")

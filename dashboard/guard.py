@@ -45,6 +45,25 @@ async def admin(identity: Annotated[Identity, Depends(signed_in)]) -> Identity:
     return identity
 
 
+async def form_sender(request: Request) -> Identity:
+    """An admin who sends a form that may be large: it has the proof in a field, to be looked at once it is read, by
+    `require_proof`. That it comes from our own pages is known before a byte of it is read."""
+    services = services_of(request)
+    identity = await identify(services, request)
+    request.state.identity = identity
+    if not identity.is_admin:
+        raise forbidden_to_viewers()
+    if _bearer(request) is None:
+        require_own_origin(services, request)
+    return identity
+
+
+def require_proof(request: Request, identity: Identity, field: str | None) -> None:
+    """Raises ProblemError, 403, unless the header or the form's field proves that the form is of our pages."""
+    if _bearer(request) is None:
+        _check_csrf(services_of(request), identity, request.headers.get(CSRF_HEADER, field))
+
+
 async def person(identity: Annotated[Identity, Depends(signed_in)]) -> Identity:
     """Raises ProblemError, 403, for scripts."""
     if identity.kind == "script":
@@ -61,6 +80,8 @@ Viewer = Annotated[Identity, Depends(signed_in)]
 """A parameter of routes that every user may call, and every script with its token."""
 Admin = Annotated[Identity, Depends(admin)]
 """A parameter of routes that only admins may call; a script with an admin's rights may be limited to some projects."""
+FormSender = Annotated[Identity, Depends(form_sender)]
+"""The same for large forms; the route must call `require_proof`."""
 Person = Annotated[Identity, Depends(person)]
 """A parameter of routes that every user may call, but no script."""
 Manager = Annotated[Identity, Depends(manager)]
@@ -135,6 +156,10 @@ async def _require_csrf(services: Services, request: Request, identity: Identity
     if given is None and _is_small_form(request):
         field = (await request.form()).get(CSRF_FIELD)
         given = field if isinstance(field, str) else None
+    _check_csrf(services, identity, given)
+
+
+def _check_csrf(services: Services, identity: Identity, given: str | None) -> None:
     if given is None or not services.sessions.tokens.is_csrf(identity.session_id, given):
         raise ProblemError(
             403, "no_csrf_token",

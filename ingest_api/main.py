@@ -7,9 +7,10 @@ access log is switched off, because a webhook's token stands in its address; `/m
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import structlog
@@ -20,7 +21,7 @@ from database import migrate
 from database.connection import connect
 from database.encryption import Keyring
 from database.environment import ConfigurationError, Environment, load_environment
-from database.repositories import landing
+from database.repositories import landing, webhook_statistics
 from database.repositories.landing import WebhookSettings
 from database.server import ensure_url
 from ingest_api import openapi
@@ -28,6 +29,7 @@ from ingest_api.landing import GroupCommit
 from ingest_api.metrics import Metrics
 from ingest_api.problems import HANDLERS
 from ingest_api.projects import ProjectDirectory
+from ingest_api.refusals import keep_counts, store_counts
 from ingest_api.routes import health, oauth, sync, transactions, two_way, uploads, vms
 from ingest_api.routes.webhooks import WebhookEndpoint, webhook_routes
 from ingest_api.services import Services
@@ -77,6 +79,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with connections.connection() as connection:
             return await landing.webhook_settings(connection, mapping_secrets)
 
+    async def store(counts: Mapping[tuple[str, str], int]) -> None:
+        async with connections.connection() as connection:
+            await webhook_statistics.add_refusals(connection, counts)
+
     group_commit = GroupCommit(
         lambda: connect(url, application="crm-elt ingest landing"),
         group_limit=environment.ingest_group_limit,
@@ -92,6 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.services = services
     app.state.oauth = oauth.OAuthFlow(url, keyring)
     group_commit.start()
+    counting = asyncio.create_task(keep_counts(services.refusals, store))
     # What was loaded so far lives as long as the process: without this each full collection looks at all of it again
     # and stops every webhook for some 20 ms, several times a second under load.
     gc.collect()
@@ -100,6 +107,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
+        with contextlib.suppress(Exception):  # the database may be away: then a few counts are lost
+            await store_counts(services.refusals, store)
         await group_commit.close()
         await projects.close()
         await connections.close()

@@ -18,12 +18,14 @@ import structlog
 from connectors import registry
 from connectors.errors import ConfigError
 from connectors.protocol import OAuthConnector
-from database.connection import Pool
+from connectors.values.times import parse_time
+from database.connection import Connection, Pool
 from database.encryption import EncryptionError, Keyring, Sealed
+from database.repositories import credentials, tokens
 from sync import projects
 from sync.gateway import ProjectAccount, open_account, open_session
 from sync.projects import Lookup
-from sync.tokens import PostgresTokens
+from sync.tokens import PostgresTokens, issued_for
 
 STATE_LIFE = timedelta(minutes=30)
 _NAME = "oauth.state"
@@ -43,6 +45,17 @@ class Granted:
     message: str
     """One sentence: which account it is."""
     is_enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """How a project stands with the access that its CRM grants in the browser; no token."""
+
+    missing: tuple[str, ...]
+    """Credentials that must be set before access can be asked for."""
+    has_tokens: bool
+    expires_at: datetime | None
+    """When the access token does; it is renewed by itself."""
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -71,6 +84,23 @@ async def authorize_url(
     return connector.authorize_url(account, make_state(keyring, crm, project_id, now or datetime.now(UTC)))
 
 
+async def grant_of(
+    connection: Connection, keyring: Keyring, project_id: str, *, lookup: Lookup = registry.get
+) -> Grant | None:
+    """None where the project's CRM grants nothing in a browser. Raises ConfigError, EncryptionError."""
+    project = await projects.load(connection, project_id, lookup)
+    if not isinstance(project.connector, OAuthConnector):
+        return None
+    secrets = await credentials.load(connection, keyring, project_id)
+    secrets.pop(credentials.WEBHOOK_SECRET, None)
+    stored = await tokens.load(connection, keyring, project_id, issued_for(secrets))
+    expires_at = stored.get("expires_at")
+    # The set without a token is the one of the client that asks for tokens.
+    clients = [names for names in project.capabilities.credential_sets if "client_id" in names]
+    missing = tuple(name for names in clients[:1] for name in names if not secrets.get(name))
+    return Grant(missing, bool(stored), None if expires_at is None else parse_time(expires_at))
+
+
 async def finish(
     pool: Pool,
     keyring: Keyring,
@@ -91,9 +121,9 @@ async def finish_by_hand(
     """The same for a project that the caller may name. Raises ConnectorError."""
     account, connector = await _open(pool, keyring, crm, project_id, lookup)
     async with open_session(pool, account) as http:
-        tokens = await connector.exchange_code(http, account, query)
+        fresh = await connector.exchange_code(http, account, query)
         store = PostgresTokens(pool, keyring, project_id, account.credentials)
-        await store.keep(tokens)
+        await store.keep(fresh)
         health = await connector.check_health(http, account)
     async with pool.connection() as connection:
         is_enabled = (await projects.load(connection, project_id, lookup)).row.is_enabled

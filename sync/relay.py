@@ -21,7 +21,7 @@ from psycopg import sql
 from connectors import registry
 from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
-from database.repositories import heartbeats, queue, stream_events
+from database.repositories import heartbeats, queue, stream_events, webhook_statistics
 from database.repositories import requests as request_rows
 from sync import csv_import
 from sync.deliveries import send_due
@@ -43,6 +43,7 @@ FOLD_SECONDS = 1.0
 FAILURE_SECONDS = (0.5, 30.0)
 """First and longest wait of a project whose rows cannot be written."""
 FORGET_SECONDS = 3600.0
+COUNT_SECONDS = 60.0
 RECONNECT_SECONDS = (0.2, 5.0)
 MAX_DRAINS = 4
 MAX_REQUESTS = 6
@@ -132,6 +133,7 @@ class _Relay:
                 tasks.create_task(self._upload_loop(pool))
                 tasks.create_task(self._beat_loop(pool))
                 tasks.create_task(self._forget_loop(pool))
+                tasks.create_task(self._count_loop(pool))
             async with pool.connection() as connection:
                 await heartbeats.stop(connection, "relay", self.instance)
             _log.info("relay_stopped", instance=self.instance, rows=self.rows, events=self.events)
@@ -325,6 +327,14 @@ class _Relay:
                 await stream_events.purge(connection)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), FORGET_SECONDS)
+
+    async def _count_loop(self, pool: Pool) -> None:
+        """Webhooks are summed up by day."""
+        while not self.stop.is_set():
+            async with pool.connection() as connection:
+                await webhook_statistics.roll_up_all(connection)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), COUNT_SECONDS)
 
     async def _beat_loop(self, pool: Pool) -> None:
         while not self.stop.is_set():

@@ -12,6 +12,12 @@ from database.encryption import EncryptionError, Keyring
 from database.repositories import locks, tokens
 
 
+def issued_for(credentials: Mapping[str, str]) -> bytes:
+    """What tokens are stored with: other credentials make them void."""
+    parts = (f"{name}\x00{value}" for name, value in sorted(credentials.items()))
+    return hashlib.sha256("\x01".join(parts).encode()).digest()
+
+
 class PostgresTokens:
     """Implements connectors.tokens.TokenStore for one project, as long as its credentials stay what they are."""
 
@@ -19,8 +25,7 @@ class PostgresTokens:
         self._pool = pool
         self._keyring = keyring
         self._project_id = project_id
-        parts = (f"{name}\x00{value}" for name, value in sorted(credentials.items()))
-        self._issued_for = hashlib.sha256("\x01".join(parts).encode()).digest()
+        self._issued_for = issued_for(credentials)
         self._seen: Tokens | None = None
 
     async def load(self) -> Tokens:

@@ -1,1 +1,1 @@
-"""Integrations: credentials, tests, syncs, logs, statistics, uploads, webhooks of each CRM account."""
+"""Integrations: each project's access to its CRM, how its synchronisation fares, its webhooks, files and definition."""

@@ -216,6 +216,15 @@ async def get(connection: Connection, project_id: str, upload_id: int) -> CsvImp
     return None if row is None else CsvImport(**row)
 
 
+async def newest(connection: Connection, project_id: str, limit: int = 20) -> list[CsvImport]:
+    """A project's uploads, newest first."""
+    cursor = await connection.execute(
+        f"select {_COLUMNS} from sync.csv_imports where project_id = %s order by upload_id desc limit %s",  # noqa: S608
+        [project_id, limit],
+    )
+    return [CsvImport(**row) for row in await cursor.fetchall()]
+
+
 async def errors(
     connection: Connection, project_id: str, upload_id: int, *, after_row: int = 0, limit: int = 1000
 ) -> list[ErrorRow]:

@@ -7,15 +7,11 @@ webhooks need no proof may upload, but asks for reports by the command line.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request
-from python_multipart.exceptions import MultipartParseError
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import Response, StreamingResponse
 
 from connectors.csv import report
@@ -28,6 +24,7 @@ from ingest_api.requests import BodyReader
 from ingest_api.services import Services, services_of
 from sync import csv_import
 from web.answers import json_answer
+from web.files import FORM_BYTES, file_of
 
 INLINE_BYTES = 1024 * 1024
 """A larger file is imported by the relay, and its upload answered 202."""
@@ -35,19 +32,16 @@ INLINE_SECONDS = 20.0
 """An import that takes longer is left to the relay."""
 _DELAY_SECONDS = 60.0
 """How long the relay leaves a small upload to this process, which may have died over it."""
-_FORM_BYTES = 64 * 1024
-"""What a multipart form may have beside the file."""
 _DRAIN_BYTES = 64 * 1024 * 1024
 _BODY_SECONDS = 120.0
 _ERRORS_SHOWN = 100
-_FILENAME_LENGTH = 200
 _PAGE = 1000
 
 router = APIRouter(prefix="/uploads/csv", tags=["uploads"])
 log = structlog.get_logger()
 
 _TOO_LARGE = "A CSV file may have at most 10 MB: split it and upload its parts."
-_bodies = BodyReader(csv_import.MOST_BYTES + _FORM_BYTES, _TOO_LARGE, seconds=_BODY_SECONDS, drain_bytes=_DRAIN_BYTES)
+_bodies = BodyReader(csv_import.MOST_BYTES + FORM_BYTES, _TOO_LARGE, seconds=_BODY_SECONDS, drain_bytes=_DRAIN_BYTES)
 _FILE_BODY = {
     "requestBody": {
         "description": "The file, at most 10 MB: as the multipart field `file`, or as the body itself.",
@@ -66,7 +60,8 @@ async def upload(request: Request, project_id: str) -> Response:
     """Land a CSV file of sales: 200 with its report, or 202 with where to ask if it is over 1 MB."""
     services = services_of(request)
     project, body = await _authorise(request, project_id)
-    content, filename = await _file_of(request, body)
+    sent = await file_of(body, request.headers.get("content-type", ""), request.query_params.get("filename"))
+    content = sent.content
     if len(content) > csv_import.MOST_BYTES:
         raise ProblemError(413, "too_large", _TOO_LARGE)
     is_small = len(content) <= INLINE_BYTES
@@ -76,7 +71,7 @@ async def upload(request: Request, project_id: str) -> Response:
                 connection,
                 project.project_id,
                 content,
-                filename=filename,
+                filename=sent.filename,
                 origin="http",
                 delay_seconds=_DELAY_SECONDS if is_small else 0.0,
             )
@@ -129,40 +124,6 @@ async def _authorise(request: Request, project_id: str, *, reads: bool = False) 
             "This project's uploads need no proof, so their reports are not given over HTTP: set webhook.auth.",
         )  # fmt: skip
     return project, body
-
-
-async def _file_of(request: Request, body: bytes) -> tuple[bytes, str | None]:
-    """The file and its name. Raises ProblemError."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
-        return body, _filename(request.query_params.get("filename"))
-
-    async def stream() -> AsyncIterator[bytes]:
-        yield body
-
-    headers = Headers({"content-type": request.headers["content-type"]})
-    try:
-        form = await MultiPartParser(headers, stream(), max_files=5, max_fields=20).parse()  # type: ignore[arg-type]
-    except (MultiPartException, MultipartParseError, KeyError, UnicodeError):
-        raise ProblemError(
-            400, "invalid", "The form cannot be read: send the file as multipart field `file`."
-        ) from None
-    try:
-        files = [(name, value) for name, value in form.multi_items() if isinstance(value, UploadFile)]
-        chosen = [value for name, value in files if name == "file"] or [value for _, value in files]
-        if len(chosen) != 1:
-            raise ProblemError(
-                400, "invalid", "The form must have one file: send it as multipart field `file`, or as the raw body."
-            )
-        return await chosen[0].read(), _filename(chosen[0].filename)
-    finally:
-        await form.close()
-
-
-def _filename(name: str | None) -> str | None:
-    """The last part of a path as a client has given it, without what cannot be shown."""
-    last = re.split(r"[\\/]", name or "")[-1]
-    return "".join(character for character in last if character.isprintable())[:_FILENAME_LENGTH] or None
 
 
 async def _import(services: Services, upload_id: int) -> None:

@@ -68,8 +68,24 @@ SEED = (
         ('{A_TOKEN}', 'seeded', sha256('seeded'), 'crm_', 'viewer', 'test'),
         ('{ANOTHER_TOKEN}', 'seeded too', sha256('seeded too'), 'crm_', 'viewer', 'test')
     """,
+    """
+    insert into config.projects (project_id, name, crm, timezone)
+    values ('till', 'Till', 'csv', 'UTC'), ('orchard', 'Orchard', 'custom', 'UTC')
+    """,
+    f"""
+    insert into sync.requests (request_id, project_id, origin, state) overriding system value
+    values (900001, '{PROJECT}', 'manual', 'done')
+    """,
+    """
+    insert into sync.csv_imports (upload_id, project_id, file_id, size_bytes, origin, state) overriding system value
+    values (900001, 'till', 1, 1, 'http', 'done')
+    """,
 )
 
+_FILES = {"project_id": "till"}
+_DEFINED = {"project_id": "orchard"}
+_UPLOAD = {"upload_id": 900001}
+_SYNC = {"request_id": 900001}
 _USER = {"user_id": 900001}
 _RIGHTS = {"role": "viewer", "scope": "all"}
 
@@ -123,4 +139,48 @@ TABLE: dict[str, Line] = {
     # Audit log
     "GET /audit": USERS,
     "GET /api/audit": OF_PROJECT.with_(query={"project": PROJECT}),
+    # Integrations
+    "GET /integrations": USERS,
+    "GET /integrations/add/project": ADMINS,
+    "POST /integrations/add/project": ADMINS.with_(form={}),
+    "GET /integrations/{project_id}": OF_PROJECT,
+    "POST /integrations/{project_id}/test": ADMINS_OF_PROJECT,
+    "POST /integrations/{project_id}/state": ADMINS_OF_PROJECT.with_(form={"enabled": "true"}),
+    "POST /integrations/{project_id}/syncs": ADMINS_OF_PROJECT.with_(form={"since": "never"}),
+    "GET /integrations/{project_id}/syncs/{request_id}": OF_PROJECT.with_(path=_SYNC),
+    "GET /integrations/{project_id}/logs": OF_PROJECT,
+    "GET /integrations/{project_id}/access": OF_PROJECT,
+    "POST /integrations/{project_id}/access/credentials": ADMINS_OF_PROJECT.with_(form={}),
+    "GET /integrations/{project_id}/oauth": ADMINS_OF_PROJECT,
+    "GET /integrations/{project_id}/webhooks": OF_PROJECT,
+    "POST /integrations/{project_id}/webhooks/secret": ADMINS_OF_PROJECT,
+    "POST /integrations/{project_id}/webhooks/register": ADMINS_OF_PROJECT,
+    "GET /integrations/{project_id}/files": OF_PROJECT.with_(path=_FILES),
+    "POST /integrations/{project_id}/files": ADMINS_OF_PROJECT.with_(path=_FILES, form={}),
+    "GET /integrations/{project_id}/files/{upload_id}": OF_PROJECT.with_(path={**_FILES, **_UPLOAD}),
+    "GET /integrations/{project_id}/files/{upload_id}/report": ADMINS_OF_PROJECT.with_(path={**_FILES, **_UPLOAD}),
+    "GET /integrations/{project_id}/definition": OF_PROJECT.with_(path=_DEFINED),
+    "POST /integrations/{project_id}/definition": ADMINS_OF_PROJECT.with_(path=_DEFINED, form={}),
+    "GET /api/integrations": USERS,
+    "GET /api/integrations/{project_id}": OF_PROJECT,
+    "PUT /api/integrations/{project_id}/state": ADMINS_OF_PROJECT.with_(json={"is_enabled": True}),
+    "POST /api/integrations/{project_id}/test": ADMINS_OF_PROJECT,
+    "POST /api/integrations/{project_id}/syncs": ADMINS_OF_PROJECT.with_(json={"stream": "none"}),
+    "GET /api/integrations/{project_id}/syncs/{request_id}": OF_PROJECT.with_(path=_SYNC),
+    "GET /api/integrations/{project_id}/logs": OF_PROJECT,
+    "GET /api/integrations/{project_id}/statistics": OF_PROJECT,
+    "GET /api/integrations/{project_id}/webhooks": OF_PROJECT,
+    "GET /api/integrations/{project_id}/webhooks/payloads": OF_PROJECT,
+    "POST /api/integrations/{project_id}/webhooks/secret": ADMINS_OF_PROJECT,
+    "GET /api/integrations/{project_id}/credentials": OF_PROJECT,
+    "PUT /api/integrations/{project_id}/credentials": ADMINS_OF_PROJECT.with_(json={"values": {"none": "x"}}),
+    "GET /api/integrations/{project_id}/uploads": OF_PROJECT.with_(path=_FILES),
+    "POST /api/integrations/{project_id}/uploads": ADMINS_OF_PROJECT.with_(path=_FILES),
+    "GET /api/integrations/{project_id}/uploads/{upload_id}": OF_PROJECT.with_(path={**_FILES, **_UPLOAD}),
+    "GET /api/integrations/{project_id}/uploads/{upload_id}/report": ADMINS_OF_PROJECT.with_(
+        path={**_FILES, **_UPLOAD}
+    ),
+    "POST /api/integrations/{project_id}/definition/trial": ADMINS_OF_PROJECT.with_(
+        path=_DEFINED, json={"definition": {}, "sample": ""}
+    ),
 }

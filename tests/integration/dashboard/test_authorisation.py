@@ -51,7 +51,7 @@ def headers_of(dash: Dashboard) -> LOGINS:
         dash.execute(statement)
     users = {
         "stranger": dash.user(projects=[OTHER]),
-        "viewer": dash.user(projects=[PROJECT]),
+        "viewer": dash.user(projects=[PROJECT, "till", "orchard"]),
         "admin": dash.user(role="admin"),
     }
     tokens = Tokens(Keyring.load(dash.environment))

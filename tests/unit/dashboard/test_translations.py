@@ -18,6 +18,7 @@ REFUSALS = {"ProblemError": (3,), "UnauthorisedError": (2,)}
 SHOWN_ON_PAGES = [
     "guard.py", "problems.py", "sessions.py", "admin/forms.py", "admin/users_api.py", "admin/tokens_api.py",
     "admin/audit_pages.py", "../web/problems.py",
+    "integrations/acting.py", "integrations/files.py", "integrations/definitions.py", "integrations/pages.py",
 ]  # fmt: skip
 """Files whose refusals people see; those of the JSON API alone are English."""
 OF_THE_FRAMEWORK = [

@@ -1,0 +1,71 @@
+"""`/api/integrations/{project}/uploads*`: CSV files and their reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from dashboard.guard import Admin, Viewer
+from dashboard.integrations import answers, files, schemas
+from dashboard.integrations.api import ACT, PROBLEM, READ, project_of
+from dashboard.services import services_of
+from database.repositories import csv_imports
+
+router = APIRouter(prefix=answers.PREFIX, tags=["integrations"])
+
+_FILE_BODY: dict[str, Any] = {
+    "requestBody": {
+        "description": "The file, at most 10 MB: as the multipart field `file`, or as the body itself.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+            },
+            "text/csv": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+_TOO_LARGE: dict[int | str, dict[str, Any]] = {413: {**PROBLEM, "description": "Over 10 MB."}}
+
+
+@router.get("/{project_id}/uploads", summary="The last uploads", responses=READ)
+async def list_uploads(request: Request, identity: Viewer, project_id: str) -> schemas.UploadList:
+    """The 20 newest, without their rows."""
+    files.require_csv(await project_of(request, identity, project_id))
+    async with services_of(request).database() as connection:
+        jobs = await csv_imports.newest(connection, project_id)
+    return schemas.UploadList(items=[answers.upload(job, []) for job in jobs])
+
+
+@router.post(
+    "/{project_id}/uploads", status_code=201, summary="Upload a CSV file", responses={**ACT, **_TOO_LARGE},
+    openapi_extra=_FILE_BODY,
+)  # fmt: skip
+async def upload(request: Request, response: Response, identity: Admin, project_id: str) -> schemas.UploadModel:
+    """201 with the report; 202 if the import is under way, with where to ask in `location`."""
+    row = await project_of(request, identity, project_id)
+    files.require_csv(row)
+    job = await files.take(request, row, await files.read_file(request))
+    response.headers["location"] = f"{answers.PREFIX}/{project_id}/uploads/{job.upload_id}"
+    if job.state in ("queued", "running"):
+        response.status_code = 202
+        response.headers["retry-after"] = "2"
+    return answers.upload(*await files.state(request, row, job.upload_id))
+
+
+@router.get("/{project_id}/uploads/{upload_id}", summary="How far an upload is", responses=READ)
+async def one_upload(request: Request, identity: Viewer, project_id: str, upload_id: int) -> schemas.UploadModel:
+    """Counts, and the first 100 rows that were no sales, with the reasons."""
+    row = await project_of(request, identity, project_id)
+    files.require_csv(row)
+    return answers.upload(*await files.state(request, row, upload_id))
+
+
+@router.get(
+    "/{project_id}/uploads/{upload_id}/report", summary="The report as a file", responses=ACT, response_class=Response
+)
+async def report(request: Request, identity: Admin, project_id: str, upload_id: int) -> Response:
+    """All rows that were no sales, as CSV with the reasons. It has what the rows had: personal data, for admins."""
+    row = await project_of(request, identity, project_id)
+    files.require_csv(row)
+    return files.report_answer(request, (await files.state(request, row, upload_id))[0])
