@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from dashboard.home import pages as home
+from dashboard.two_way import routers as two_way
 
-ROUTERS: tuple[APIRouter, ...] = (home.router,)
+ROUTERS: tuple[APIRouter, ...] = (home.router, *two_way.ROUTERS)
 """Each route but those of dashboard.routes declares who may call it: `Viewer` or `Admin`."""
