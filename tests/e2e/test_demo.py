@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +14,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
 
@@ -25,7 +22,7 @@ from database.embedded import EmbeddedServer
 from database.ports import free_port
 from tests.oracle import inputs
 from tests.oracle.metrics import Metrics
-from tests.support.serving import STOP_SECONDS, serving
+from tests.support.serving import STOP_SECONDS
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 400.0
@@ -213,24 +210,3 @@ def test_sales_agree_with_what_the_accounts_hold(demo: Demo) -> None:
     assert {project for project, _ in rows} == set(demo.metrics)
     assert all(row["sales"] > 20 and Decimal(str(row["amount"])) > 0 for row in rows.values())
     assert [row["project_id"] for row in rows.values() if row["is_medical"]] == ["clinic"]
-
-
-def test_the_demo_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    ports = {f"CRM_ELT_{name}_PORT": free_port() for name in ("INGEST", "DASHBOARD", "DAGSTER", "DOCS")}
-    with serving(start_demo(tmp_path, **{name: str(port) for name, port in ports.items()})) as demo:
-        demo.wait_until_it_serves(START_SECONDS)
-        family = psutil.Process(demo.process.pid).children(recursive=True)
-        assert answer(f"http://127.0.0.1:{ports['CRM_ELT_INGEST_PORT']}/health/ready") == 200
-        assert answer(f"http://127.0.0.1:{ports['CRM_ELT_DASHBOARD_PORT']}/health/ready") == 200
-        assert answer(f"http://127.0.0.1:{ports['CRM_ELT_DAGSTER_PORT']}/server_info") == 200
-        assert answer(f"http://127.0.0.1:{ports['CRM_ELT_DOCS_PORT']}/manifest.json") == 200
-        assert demo.stop(signal.SIGINT) == 0
-    assert "Working time per stage" in demo.output
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert alive == []
-    assert not EmbeddedServer(tmp_path / "demo").is_running()
-
-
-def answer(url: str) -> int:
-    with urllib.request.urlopen(url, timeout=20) as response:
-        return int(response.status)

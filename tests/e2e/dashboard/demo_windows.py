@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import psycopg
 from playwright.sync_api import Browser, Page
 from psycopg.rows import dict_row
 
+from database.connection import Connection, connect
 from database.embedded import EmbeddedServer
 from database.environment import Environment
 
 ROOT = Path(__file__).parents[3]
 CHROMIUM = "/usr/bin/chromium"
+T = TypeVar("T")
 WIDTHS = {"phone": 375, "desktop": 1440}
 AXE = "axe-core"
 _SAID = {"Dashboard": "DASHBOARD", "Ingest API": "INGEST", "Dagster": "DAGSTER", "dbt docs": "DOCS"}
@@ -51,6 +56,16 @@ class Demo:
     def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
         with psycopg.connect(self.database_url, row_factory=dict_row, autocommit=True) as connection:
             return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+
+    def do(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run a coroutine on a connection, in a thread of its own: in ours Playwright's loop may run."""
+
+        async def run() -> T:
+            async with await connect(self.database_url) as connection:
+                return await work(connection)
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(run())).result()
 
     def bearer(self, login: str = "admin") -> dict[str, str]:
         """Headers of a program that is logged in."""
