@@ -41,8 +41,9 @@ async def two_way_ids(connection: Connection, page: Shell) -> list[str]:
 async def overview(request: Request, identity: Viewer) -> Response:
     page = await pages.shell(request, identity, "two_way")
     async with services_of(request).database() as connection:
-        ids = await two_way_ids(connection, page)
-        found = await reading.load_overview(connection, pages.visible_ids(page), ids)
+        ids = pages.visible_ids(page)
+        linked = sorted(await two_way_overview.projects_with_links(connection, ids))
+        found = await reading.load_overview(connection, ids, linked)
         context = await around(connection, page, "overview")
     context |= {"overview": found, "counted": two_way_overview.COUNTED, "differing_share": reading.differing_share}
     context |= {"is_off_target": reading.is_off_target}

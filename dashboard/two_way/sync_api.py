@@ -32,7 +32,7 @@ from dashboard.two_way.models import (
 )
 from dashboard.two_way.reading import ProjectOverview
 from dashboard.two_way.resyncs_pages import found_of, pace
-from database.repositories import consistency, resyncs, settings, two_way_lists
+from database.repositories import consistency, resyncs, two_way_lists, two_way_overview
 from database.repositories.consistency import CheckRow
 from database.repositories.resyncs import ResyncRow
 from sync.two_way.objects import Entity
@@ -51,8 +51,8 @@ async def status(request: Request, identity: Viewer, project: Projects = None) -
     services = services_of(request)
     ids = await scope.project_ids(services, identity, project)
     async with services.database() as connection:
-        crms = {row.project_id: row.crm for row in await settings.list_projects(connection) if row.project_id in ids}
-        found = await reading.load_overview(connection, ids, await scope.two_way(connection, crms))
+        linked = sorted(await two_way_overview.projects_with_links(connection, ids))
+        found = await reading.load_overview(connection, ids, linked)
     return Status(
         relay_alive=found.relay.is_alive, relay_age_seconds=found.relay.age_seconds,
         items=[_project(one) for one in found.projects],

@@ -24,7 +24,8 @@ OUTBOX_STATE: Mapping[str, str] = {
 }  # fmt: skip
 MAPPING_STATE: Mapping[str, str] = {"synced": "In step", "pending": "Pending", "error": "Error"}
 LETTER_STATE: Mapping[str, str] = {
-    "open": "Retried by itself", "permanently_failed": "Needs a person", "resolved": "Resolved", "discarded": "Discarded"
+    "open": "Retried by itself", "permanently_failed": "Needs a person", "resolved": "Resolved",
+    "discarded": "Discarded",
 }  # fmt: skip
 LETTER_FILTER: Mapping[str, str] = {**LETTER_STATE, "open": "All that are open"}
 """As a filter, open has those that need a person, too."""

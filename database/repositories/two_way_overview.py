@@ -125,7 +125,7 @@ async def entities(connection: Connection, project_ids: Sequence[str]) -> list[E
                 select from sync.mappings as m
                 where m.project_id = p.project_id and m.entity_type = e.entity and m.crm_entity_id is not null
                 limit %(counted)s
-            ) as some
+            ) as first_ones
         ) as l
         order by p.project_id, e.n
         """,
