@@ -1,4 +1,4 @@
-"""Troubles of the two-way sync in a project that is on no account away from them: a conflict, letters, waiting changes.
+"""Troubles of the two-way sync in a project: a linked customer, a conflict about it, letters.
 
 Written by the repositories' own functions, and taken away again, for tests of the dashboard on a database that lives.
 """
@@ -40,14 +40,16 @@ def versions(vms: Any, crm: Any) -> dict[str, Any]:
 
 async def make(connection: Connection, project_id: str, number: int = 1) -> Trouble:
     """One linked customer with a conflict about phone and note, an inbound and an outbound letter."""
+    async with connection.transaction():
+        return await _make(connection, project_id, number)
+
+
+async def _make(connection: Connection, project_id: str, number: int) -> Trouble:
     customer_id, crm_id = BASE + number, str(BASE + number)
+    await connection.execute("select set_config('crm_elt.origin', 'crm', true)")  # nothing of it is to be sent
     await connection.execute(
         "insert into vms.customers (project_id, id, full_name, phone, note) overriding system value"
         " values (%s, %s, 'Olena', '+380671112233', 'Call in the morning')",
-        [project_id, customer_id],
-    )
-    await connection.execute(
-        "delete from sync.outbox where project_id = %s and entity_type = 'customer' and vms_entity_id = %s",
         [project_id, customer_id],
     )
     mapping = await mappings.link(connection, project_id, "customer", customer_id, crm_id)
