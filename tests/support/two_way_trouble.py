@@ -84,7 +84,7 @@ async def _make(connection: Connection, project_id: str, number: int) -> Trouble
 
 async def take_away(connection: Connection, project_id: str) -> None:
     """All that `make` has made in the project, and what became of it."""
-    for statement in (
+    statements = (
         "delete from vms.customers where project_id = %(project)s and id >= %(base)s",
         "delete from sync.outbox where project_id = %(project)s and vms_entity_id >= %(base)s",
         "delete from sync.inbound_queue where project_id = %(project)s and crm_entity_id ~ '^9[0-9]{6}$'",
@@ -92,5 +92,8 @@ async def take_away(connection: Connection, project_id: str) -> None:
         "delete from sync.conflicts where project_id = %(project)s and vms_entity_id >= %(base)s",
         "delete from sync.dead_letters where project_id = %(project)s and crm_id ~ '^9[0-9]{6}$'",
         "delete from sync.alerts where project_id = %(project)s and subject ~ ' 9[0-9]{6}$'",
-    ):
-        await connection.execute(statement, {"project": project_id, "base": BASE})
+    )
+    async with connection.transaction():
+        await connection.execute("select set_config('crm_elt.origin', 'crm', true)")
+        for statement in statements:
+            await connection.execute(statement, {"project": project_id, "base": BASE})
