@@ -11,7 +11,7 @@ from starlette.datastructures import QueryParams
 
 from database.connection import Connection
 from database.repositories import dead_letter_lists
-from database.repositories.dead_letter_lists import STATES, LetterFilter
+from database.repositories.dead_letter_lists import STATES, LetterFilter, State
 from web.problems import ProblemError
 
 PAGE_ROWS = 50
@@ -84,7 +84,7 @@ def one_of(text: str | None, words: Collection[str]) -> str | None:
 def letter_filter(query: QueryParams, project_ids: Sequence[str]) -> LetterFilter:
     """Of a page: `state` is open unless it says `all` or another state."""
     given = query.get("state")
-    state = None if given == "all" else next((word for word in STATES if word == given), "open")
+    state: State | None = None if given == "all" else next((word for word in STATES if word == given), "open")
     return LetterFilter(
         tuple(project_ids),
         state,

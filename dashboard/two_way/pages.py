@@ -21,6 +21,11 @@ from sync.two_way.objects import ENTITIES
 router = APIRouter(include_in_schema=False)
 
 HISTORY_ROWS = 60
+ALERT_PATHS = {
+    "conflict": "/sync/conflicts", "record_failed": "/sync/dead-letters", "outbox_failed": "/sync/dead-letters",
+    "delivery_failed": "/sync/dead-letters", "crm_away": "/sync/outbox",
+}  # fmt: skip
+"""Where what an alert is about is seen; by its kind."""
 
 
 async def around(connection: Connection, page: Shell, tab: str) -> dict[str, Any]:
@@ -46,7 +51,7 @@ async def overview(request: Request, identity: Viewer) -> Response:
         found = await reading.load_overview(connection, ids, linked)
         context = await around(connection, page, "overview")
     context |= {"overview": found, "counted": two_way_overview.COUNTED, "differing_share": reading.differing_share}
-    context |= {"is_off_target": reading.is_off_target}
+    context |= {"is_off_target": reading.is_off_target, "alert_paths": ALERT_PATHS}
     if request.headers.get("x-part") == "standing":
         return pages.part(request, page, "two_way/overview.html", "standing", **context)
     return pages.answer(request, page, "two_way/overview.html", **context)
@@ -56,22 +61,21 @@ async def overview(request: Request, identity: Viewer) -> Response:
 async def outbox(request: Request, identity: Viewer) -> Response:
     page = await pages.shell(request, identity, "two_way")
     cursor = asked.cursor_of(page.query)
-    chosen = {
-        "state": asked.one_of(page.query.get("state"), OUTBOX_STATES),
-        "entity": asked.one_of(page.query.get("entity"), ENTITIES),
-        "vms_id": asked.number_of(page.query.get("object")),
-    }
+    state = asked.one_of(page.query.get("state"), OUTBOX_STATES)
+    entity = asked.one_of(page.query.get("entity"), ENTITIES)
+    vms_id = asked.number_of(page.query.get("object"))
     ids = pages.visible_ids(page)
     async with services_of(request).database() as connection:
         found = await two_way_lists.outbox_page(
-            connection, ids, **chosen, before_id=cursor.before_id, after_id=cursor.after_id, limit=asked.PAGE_ROWS + 1
-        )  # type: ignore[arg-type]
+            connection, ids, state=state, entity=entity, vms_id=vms_id, before_id=cursor.before_id,
+            after_id=cursor.after_id, limit=asked.PAGE_ROWS + 1,
+        )  # fmt: skip
         away = await two_way_overview.away(connection, ids)
         context = await around(connection, page, "outbox")
     rows = asked.rows_of(found, [row.outbox_id for row in found], cursor)
     _ = pages.translated(page)
     context |= {
-        "rows": rows, "chosen": chosen, "states": OUTBOX_STATES, "entities": ENTITIES,
+        "rows": rows, "chosen": {"state": state, "entity": entity, "vms_id": vms_id}, "states": OUTBOX_STATES, "entities": ENTITIES,
         "reasons": {row.outbox_id: _(why(row, page, away)) for row in rows.items},
     }  # fmt: skip
     return pages.answer(request, page, "two_way/outbox.html", **context)
