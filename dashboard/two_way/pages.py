@@ -74,9 +74,10 @@ async def outbox(request: Request, identity: Viewer) -> Response:
         context = await around(connection, page, "outbox")
     rows = asked.rows_of(found, [row.outbox_id for row in found], cursor)
     _ = pages.translated(page)
+    reasons = {row.outbox_id: why(row, page, away) for row in rows.items}
     context |= {
-        "rows": rows, "chosen": {"state": state, "entity": entity, "vms_id": vms_id}, "states": OUTBOX_STATES, "entities": ENTITIES,
-        "reasons": {row.outbox_id: _(why(row, page, away)) for row in rows.items},
+        "rows": rows, "chosen": {"state": state, "entity": entity, "vms_id": vms_id}, "states": OUTBOX_STATES,
+        "entities": ENTITIES, "reasons": {number: _(text) if text else "" for number, text in reasons.items()},
     }  # fmt: skip
     return pages.answer(request, page, "two_way/outbox.html", **context)
 
