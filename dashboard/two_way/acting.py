@@ -17,7 +17,7 @@ from database.repositories import audit, conflicts, dead_letter_lists, dead_lett
 from database.repositories.conflicts import ConflictRow
 from database.repositories.dead_letter_lists import LetterFilter
 from database.repositories.dead_letters import OpenLetter
-from database.repositories.resyncs import ResyncRow
+from database.repositories.resyncs import Kind, ResyncRow
 from database.repositories.settings import ProjectRow
 from sync import dead_letters as letters_flow
 from sync.two_way import conflicts as conflicts_flow
@@ -84,20 +84,22 @@ async def decide(
         raise ProblemError(400, "invalid", str(error)) from None
 
 
-async def start_resync(connection: Connection, identity: Identity, project: ProjectRow) -> tuple[int, bool]:
-    """Ask for a full resync; its id, and whether it is new: one under way is not started twice. Raises ProblemError,
-    400, where there is nothing to read from or to write to."""
+async def start_resync(
+    connection: Connection, identity: Identity, project: ProjectRow, kind: Kind = "full"
+) -> tuple[int, bool]:
+    """Ask for a full resync or a comparison; its id, and whether it is new: while one of either kind is under way, no
+    other begins. Raises ProblemError: 400 there is nothing to read from or to write to, 409 the project is disabled."""
     require_two_way(project)
     if not project.is_enabled:
         raise ProblemError(409, "project_disabled", f"{project.name} is disabled: enable it first.")
     async with connection.transaction():
         going = await resyncs.under_way(connection, [project.project_id])
-        number = await resyncs.enqueue(connection, project.project_id, actor_of(identity))
+        number = await resyncs.enqueue(connection, project.project_id, actor_of(identity), kind)
         is_new = not going
         if is_new:
             await audit.record(
                 connection, actor=actor_of(identity), action="started", project_id=project.project_id,
-                object=f"full resync {number}",
+                object=f"full resync {number}" if kind == "full" else f"comparison {number}",
             )  # fmt: skip
     return number, is_new
 
@@ -110,7 +112,7 @@ async def cancel_resync(connection: Connection, identity: Identity, project: Pro
         if row is not None:
             await audit.record(
                 connection, actor=actor_of(identity), action="cancelled", project_id=project.project_id,
-                object=f"full resync {resync_id}",
+                object=f"full resync {resync_id}" if row.kind == "full" else f"comparison {resync_id}",
             )  # fmt: skip
     if known is None:
         raise ProblemError(404, "unknown_resync", f"This project has no full resync {resync_id}.")

@@ -163,7 +163,7 @@ class EntityStatus(BaseModel):
     outbox_oldest_seconds: float | None
     inbound_waiting: int
     inbound_oldest_seconds: float | None
-    linked: int = Field(description="Counted up to 50000.")
+    linked: int = Field(description="Counted up to 10000.")
     pending: int
     errors: int
     open_conflicts: int
@@ -255,6 +255,7 @@ class Checks(BaseModel):
 class Resync(BaseModel):
     resync_id: int = Field(examples=[4])
     project_id: str = Field(examples=["print-shop"])
+    kind: Literal["full", "check"] = Field(description="check: both sides are only compared, as every night.")
     state: ResyncState
     stage: str | None = Field(description="pull, customer, article, order, payment or end.", examples=["order"])
     done: int = Field(description="Of the stage.")

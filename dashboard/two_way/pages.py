@@ -13,9 +13,8 @@ from dashboard.two_way import asked, reading, scope, words
 from dashboard.ui import pages
 from dashboard.ui.pages import Shell
 from database.connection import Connection
-from database.repositories import consistency, two_way_lists, two_way_overview
+from database.repositories import consistency, resyncs, two_way_lists, two_way_overview
 from database.repositories.two_way_lists import MAPPING_STATES, OUTBOX_STATES, OutboxLine
-from sync.two_way.consistency import TARGET_SHARE
 from sync.two_way.objects import ENTITIES
 
 router = APIRouter(include_in_schema=False)
@@ -121,10 +120,11 @@ async def checks(request: Request, identity: Viewer) -> Response:
     async with services_of(request).database() as connection:
         ids = await two_way_ids(connection, page)
         newest = await consistency.newest_of(connection, ids)
+        going = {row.project_id for row in await resyncs.under_way(connection, ids)}
         history = await consistency.history(connection, ids, HISTORY_ROWS)
         context = await around(connection, page, "consistency")
     context |= {
-        "newest": newest, "history": history, "target": TARGET_SHARE, "two_way_ids": ids,
+        "newest": newest, "history": history, "two_way_ids": ids, "going": going,
         "differing_share": reading.differing_share, "is_off_target": reading.is_off_target,
     }  # fmt: skip
     return pages.answer(request, page, "two_way/consistency.html", **context)

@@ -72,6 +72,25 @@ async def cancel(request: Request, identity: Admin, project_id: str, number: str
     return flash.redirect(page.link(LIST), _("Full resync %(number)s is cancelled.") % {"number": number})
 
 
+@router.post("/sync/consistency")
+async def compare(request: Request, identity: Admin) -> Response:
+    """Compare both sides of a project now, as every night."""
+    services = services_of(request)
+    form = await asked.form_of(request)
+    project = await visible_project(services, identity, form.get("project", ""))
+    page = await pages.shell(request, identity, "two_way")
+    _ = pages.translated(page)
+    try:
+        async with services.database() as connection:
+            _number, is_new = await acting.start_resync(connection, identity, project, "check")
+    except ProblemError as problem:
+        return flash.redirect(page.link("/sync/consistency"), problem.detail, "problem")
+    if not is_new:
+        text = _("A comparison or a full resync of this project goes already.")
+        return flash.redirect(page.link("/sync/consistency"), text, "note")
+    return flash.redirect(page.link("/sync/consistency"), _("The comparison waits for a worker: Dagster starts it."))
+
+
 @router.post("/sync/objects")
 async def sync_object(request: Request, identity: Admin) -> Response:
     """Read one order, customer or article again, and send what vms has of it."""

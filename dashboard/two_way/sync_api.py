@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from dashboard.guard import Admin, Viewer, visible_project
+from dashboard.identity import Identity
 from dashboard.services import services_of
 from dashboard.two_way import acting, asked, reading, scope
 from dashboard.two_way.models import (
@@ -34,7 +35,7 @@ from dashboard.two_way.reading import ProjectOverview
 from dashboard.two_way.resyncs_pages import found_of, pace
 from database.repositories import consistency, resyncs, two_way_lists, two_way_overview
 from database.repositories.consistency import CheckRow
-from database.repositories.resyncs import ResyncRow
+from database.repositories.resyncs import Kind, ResyncRow
 from sync.two_way.objects import Entity
 from web.problems import ProblemError
 
@@ -122,6 +123,12 @@ async def checks(request: Request, identity: Viewer, project: Projects = None) -
     return Checks(items=[_check(row) for row in found])
 
 
+@router.post("/consistency", summary="Compare now", status_code=202, responses=problems(400, 403, 404, 409))
+async def compare(request: Request, response: Response, identity: Admin, wish: ResyncWish) -> Resync:
+    """Compare both sides of a project, as every night; how far it is, /api/sync/resyncs tells."""
+    return await _started(request, response, identity, wish, "check")
+
+
 @router.get("/resyncs", summary="Full resyncs, the newest first", responses=problems(400, 404))
 async def list_resyncs(
     request: Request, identity: Viewer, project: Projects = None, after: After = None, limit: Limit = 50
@@ -138,14 +145,7 @@ async def list_resyncs(
 @router.post("/resyncs", summary="Start a full resync", status_code=202, responses=problems(400, 403, 404, 409))
 async def start_resync(request: Request, response: Response, identity: Admin, wish: ResyncWish) -> Resync:
     """Read everything from the CRM and compare every object; the one under way, if there is one."""
-    services = services_of(request)
-    project = await visible_project(services, identity, wish.project_id)
-    async with services.database() as connection:
-        number, _ = await acting.start_resync(connection, identity, project)
-        row = await resyncs.get(connection, project.project_id, number)
-    assert row is not None
-    response.headers["location"] = f"/api/sync/resyncs/{project.project_id}/{number}"
-    return _resync(row)
+    return await _started(request, response, identity, wish, "full")
 
 
 @router.get("/resyncs/{project_id}/{resync_id}", summary="One full resync", responses=problems(400, 404))
@@ -179,6 +179,17 @@ async def sync_object(request: Request, identity: Admin, wish: ObjectWish) -> Ob
     async with services.database() as connection:
         done = await acting.sync_object(connection, identity, project, wish.kind, wish.id, wish.side)
     return ObjectAsked(project_id=project.project_id, request_ids=done.request_ids, vms_ids=done.vms_ids)
+
+
+async def _started(request: Request, response: Response, identity: Identity, wish: ResyncWish, kind: Kind) -> Resync:
+    services = services_of(request)
+    project = await visible_project(services, identity, wish.project_id)
+    async with services.database() as connection:
+        number, _ = await acting.start_resync(connection, identity, project, kind)
+        row = await resyncs.get(connection, project.project_id, number)
+    assert row is not None
+    response.headers["location"] = f"/api/sync/resyncs/{project.project_id}/{number}"
+    return _resync(row)
 
 
 def _project(found: ProjectOverview) -> ProjectStatus:

@@ -33,6 +33,7 @@ CONFLICT_STATE: Mapping[str, str] = {"open": "Undecided", "resolved": "Resolved"
 RESYNC_STATE: Mapping[str, str] = {
     "queued": "Queued", "running": "Running", "done": "Done", "failed": "Failed", "cancelled": "Cancelled"
 }  # fmt: skip
+RESYNC_KIND: Mapping[str, str] = {"full": "Full resync", "check": "Comparison"}
 STAGE: Mapping[str, str] = {
     "pull": "Reads everything from the CRM", "customer": "Compares customers", "article": "Compares articles",
     "order": "Compares orders", "payment": "Compares payments", "end": "Ends",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
@@ -18,15 +18,20 @@ from database.repositories import locks
 from database.repositories.words import ErrorWord
 
 _COLUMNS = """
-    resync_id, project_id, state, stage, position, done, total, requested_by, requested_at, started_at,
-    stage_started_at, finished_at, error_word, message
+    resync_id, project_id, kind, state, stage, position, done, total, requested_by, requested_at,
+    started_at, stage_started_at, finished_at, error_word, message
 """
+
+
+Kind = Literal["full", "check"]
+"""full: everything is read and compared, and what one side lacks is sent; check: the nightly comparison, at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResyncRow:
     resync_id: int
     project_id: str
+    kind: Kind
     state: str
     """queued, running, done, failed or cancelled"""
     stage: str | None
@@ -48,15 +53,15 @@ def lock_name(resync_id: int | str) -> str:
     return f"resync.{resync_id}"
 
 
-async def enqueue(connection: Connection, project_id: str, requested_by: str | None = None) -> int:
-    """Ask for one; the id of the one under way if there is one."""
+async def enqueue(connection: Connection, project_id: str, requested_by: str | None = None, kind: Kind = "full") -> int:
+    """Ask for one; the id of the one under way, of whichever kind, if there is one."""
     cursor = await connection.execute(
         """
-        insert into sync.resyncs as stored (project_id, requested_by) values (%s, %s)
+        insert into sync.resyncs as stored (project_id, requested_by, kind) values (%s, %s, %s)
         on conflict (project_id) where state in ('queued', 'running') do update set requested_at = stored.requested_at
         returning resync_id
         """,
-        [project_id, requested_by],
+        [project_id, requested_by, kind],
     )
     row = await cursor.fetchone()
     assert row is not None

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from database.connection import Connection
 
-COUNTED = 50_000
+COUNTED = 10_000
 """Counts of links stop here: this many means this many or more."""
 
 
@@ -124,6 +124,7 @@ async def entities(connection: Connection, project_ids: Sequence[str]) -> list[E
             select count(*) as count from (
                 select from sync.mappings as m
                 where m.project_id = p.project_id and m.entity_type = e.entity and m.crm_entity_id is not null
+                order by m.crm_entity_id
                 limit %(counted)s
             ) as first_ones
         ) as l
@@ -189,11 +190,15 @@ async def open_alerts(connection: Connection, project_ids: Sequence[str], limit:
 
 async def projects_with_links(connection: Connection, project_ids: Sequence[str]) -> set[str]:
     """Those of these projects of which anything is, or was, kept in step."""
+    # In order of the key: else PostgreSQL reads the whole table of whoever has nothing there.
     cursor = await connection.execute(
         """
         select p.project_id from unnest(%s::text[]) as p (project_id)
-        where exists (select from sync.mappings as m where m.project_id = p.project_id)
-            or exists (select from sync.outbox as o where o.project_id = p.project_id)
+        where (
+            select true from sync.mappings as m where m.project_id = p.project_id order by m.mapping_id limit 1
+        ) or (
+            select true from sync.outbox as o where o.project_id = p.project_id order by o.outbox_id limit 1
+        )
         """,
         [list(project_ids)],
     )

@@ -15,11 +15,13 @@ create index write_ledger_newest on sync.write_ledger (project_id, side, entity_
 create index dead_letters_by_id on sync.dead_letters (dead_letter_id desc);
 
 alter table sync.resyncs
+    add column kind text not null default 'full' check (kind in ('full', 'check')), -- check: compares, reads nothing
     add column stage_started_at timestamptz;       -- of the stage it is at: tells the pace
 """
 
 DOWN = """
-alter table sync.resyncs drop column stage_started_at;
+delete from sync.resyncs where kind = 'check';
+alter table sync.resyncs drop column stage_started_at, drop column kind;
 drop index sync.dead_letters_by_id;
 drop index sync.write_ledger_newest;
 drop index sync.mappings_not_synced;

@@ -337,6 +337,10 @@ def test_a_full_resync_is_started_once_and_cancelled_once_by_admins_alone(
         (who, "started", SHOP, f"full resync {number}"), (who, "cancelled", SHOP, f"full resync {number}")
     ]  # fmt: skip
     assert httpx.delete(f"{dash.url}/api/sync/resyncs/{OTHER}/{number}", headers=admin).status_code == 404
+    assert post(dash, "/api/sync/consistency", viewer, wish).status_code == 403
+    compared = post(dash, "/api/sync/consistency", admin, wish)
+    assert (compared.status_code, compared.json()["kind"]) == (202, "check")
+    assert get(dash, compared.headers["location"], viewer)["state"] == "queued"
 
 
 def test_one_object_is_asked_for_by_either_sides_id(dash: Dashboard, trouble: Trouble, admin: dict[str, str]) -> None:

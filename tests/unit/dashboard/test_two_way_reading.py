@@ -18,7 +18,7 @@ from sync.two_way.conflicts import version
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUNNING = ResyncRow(
-    4, "shop", "running", "order", {}, 30, 120, "user:anna", NOON, NOON, NOON, None, None, None
+    4, "shop", "full", "running", "order", {}, 30, 120, "user:anna", NOON, NOON, NOON, None, None, None
 )  # fmt: skip
 
 
