@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors import registry
-from database.connection import Pool
+from database.connection import Connection, Pool
 from database.encryption import Keyring
 from database.repositories import dead_letters, feed, outbox
 from database.repositories import requests as request_rows
@@ -68,27 +68,12 @@ async def retry(
     requests, deliveries and changes in vms are sent anew."""
     async with pool.connection() as connection, connection.transaction():
         letters = await dead_letters.select_open(connection, ids=ids, project_id=project_id)
-        projects = sorted({letter.project_id for letter in letters})
-        await failed_records.enqueue(connection, letters)
-        request_ids = [
-            await request_rows.enqueue(
-                connection, letter.project_id, stream=letter.stream, crm_id=letter.crm_id, requested_by="dead letter"
-            )
-            for letter in letters
-            if letter.source == "request"
-        ]
-        unsent = [letter for letter in letters if letter.source == outbound_settle.SOURCE]
-        for letter in unsent:
-            if letter.stream is not None and letter.raw_id is not None:
-                await outbox.retry(connection, letter.project_id, letter.stream, letter.raw_id)
-    sent_again = [letter for letter in letters if letter.source == deliveries.SOURCE and letter.raw_id is not None]
-    if sent_again:
-        async with pool.connection() as connection:
-            await feed.send_again(connection, [letter.raw_id for letter in sent_again if letter.raw_id is not None])
+        request_ids = await queue_again(connection, letters)
+    if any(letter.source == deliveries.SOURCE for letter in letters):
         await deliveries.send_due(pool, keyring)
-    if unsent:
+    if unsent := [letter for letter in letters if letter.source == outbound_settle.SOURCE]:
         await _send_changes(pool, keyring, unsent, lookup)
-    for project in projects:
+    for project in sorted({letter.project_id for letter in letters}):
         await drain(pool, project, wait=True, lookup=lookup)
         await inbound.apply_due(pool, project_id=project, wait=True, lookup=lookup)
     for request_id in request_ids:
@@ -96,6 +81,28 @@ async def retry(
     async with pool.connection() as connection:
         still_open = await dead_letters.count_open(connection, [letter.dead_letter_id for letter in letters])
     return RetryResult(resolved=len(letters) - still_open, failed=still_open)
+
+
+async def queue_again(connection: Connection, letters: Sequence[OpenLetter]) -> list[int]:
+    """Put what letters are about back into its queue, within the caller's transaction: the relay, or whoever works on
+    the queues, tries it again. The ids of the requests among it."""
+    await failed_records.enqueue(connection, letters)
+    request_ids = [
+        await request_rows.enqueue(
+            connection, letter.project_id, stream=letter.stream, crm_id=letter.crm_id, requested_by="dead letter"
+        )
+        for letter in letters
+        if letter.source == "request"
+    ]
+    for letter in letters:
+        if letter.source == outbound_settle.SOURCE and letter.stream is not None and letter.raw_id is not None:
+            await outbox.retry(connection, letter.project_id, letter.stream, letter.raw_id)
+    delivery_ids = [
+        letter.raw_id for letter in letters if letter.source == deliveries.SOURCE and letter.raw_id is not None
+    ]
+    if delivery_ids:
+        await feed.send_again(connection, delivery_ids)
+    return request_ids
 
 
 async def discard(

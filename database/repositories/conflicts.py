@@ -105,24 +105,33 @@ async def newest(
     *,
     project_ids: Sequence[str] | None = None,
     state: str | None = "open",
+    entity: str | None = None,
     before_id: int | None = None,
+    after_id: int | None = None,
     limit: int = 100,
 ) -> list[ConflictRow]:
-    """The newest first, of these projects or of all; `before_id` is the last id of the page before."""
+    """The newest first, of these projects or of all; `before_id` is the last id of the page before, `after_id` the
+    first of the page after."""
+    ascending = after_id is not None
     cursor = await connection.execute(
         f"""
         select {_COLUMNS} from sync.conflicts
         where (%(projects)s::text[] is null or project_id = any(%(projects)s))
             and (%(state)s::text is null or state = %(state)s)
+            and (%(entity)s::text is null or entity_type = %(entity)s)
             and (%(before)s::bigint is null or conflict_id < %(before)s)
-        order by conflict_id desc
+            and (%(after)s::bigint is null or conflict_id > %(after)s)
+        order by conflict_id {"asc" if ascending else "desc"}
         limit %(limit)s
         """,  # noqa: S608
         {
             "projects": None if project_ids is None else list(project_ids),
             "state": state,
+            "entity": entity,
             "before": before_id,
+            "after": after_id,
             "limit": limit,
         },
     )
-    return [ConflictRow(**row) for row in await cursor.fetchall()]
+    rows = [ConflictRow(**row) for row in await cursor.fetchall()]
+    return rows[::-1] if ascending else rows

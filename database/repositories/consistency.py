@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -144,6 +144,46 @@ async def newest(connection: Connection, project_id: str) -> list[CheckRow]:
         order by entity_type, check_id desc
         """,
         [project_id],
+    )
+    return [CheckRow(**row) for row in await cursor.fetchall()]
+
+
+async def newest_of(connection: Connection, project_ids: Sequence[str]) -> list[CheckRow]:
+    """The last finished comparison of each kind of object of these projects."""
+    cursor = await connection.execute(
+        """
+        select c.project_id, c.entity_type, c.started_at, c.finished_at, c.compared, c.differing, c.healed, c.disputed,
+            c.missing_at_crm, c.missing_in_vms
+        from unnest(%s::text[]) as p (project_id)
+        cross join unnest(array['customer', 'article', 'order', 'payment']) with ordinality as e (entity, n)
+        cross join lateral (
+            select * from sync.consistency_checks as x
+            where x.project_id = p.project_id and x.entity_type = e.entity and x.finished_at is not null
+            order by x.check_id desc limit 1
+        ) as c
+        order by p.project_id, e.n
+        """,
+        [list(project_ids)],
+    )
+    return [CheckRow(**row) for row in await cursor.fetchall()]
+
+
+async def history(connection: Connection, project_ids: Sequence[str], limit: int = 100) -> list[CheckRow]:
+    """Finished comparisons of these projects, the newest first."""
+    cursor = await connection.execute(
+        """
+        select c.project_id, c.entity_type, c.started_at, c.finished_at, c.compared, c.differing, c.healed, c.disputed,
+            c.missing_at_crm, c.missing_in_vms
+        from unnest(%(projects)s::text[]) as p (project_id)
+        cross join lateral (
+            select * from sync.consistency_checks as x
+            where x.project_id = p.project_id and x.finished_at is not null
+            order by x.check_id desc limit %(limit)s
+        ) as c
+        order by c.check_id desc
+        limit %(limit)s
+        """,
+        {"projects": list(project_ids), "limit": limit},
     )
     return [CheckRow(**row) for row in await cursor.fetchall()]
 

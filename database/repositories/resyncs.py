@@ -6,10 +6,10 @@ dead worker, and goes on from its position with another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
@@ -18,15 +18,20 @@ from database.repositories import locks
 from database.repositories.words import ErrorWord
 
 _COLUMNS = """
-    resync_id, project_id, state, stage, position, done, total, requested_by, requested_at, started_at, finished_at,
-    error_word, message
+    resync_id, project_id, kind, state, stage, position, done, total, requested_by, requested_at,
+    started_at, stage_started_at, finished_at, error_word, message
 """
+
+
+Kind = Literal["full", "check"]
+"""full: everything is read and compared, and what one side lacks is sent; check: the nightly comparison, at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResyncRow:
     resync_id: int
     project_id: str
+    kind: Kind
     state: str
     """queued, running, done, failed or cancelled"""
     stage: str | None
@@ -38,6 +43,7 @@ class ResyncRow:
     requested_by: str | None
     requested_at: datetime
     started_at: datetime | None
+    stage_started_at: datetime | None
     finished_at: datetime | None
     error_word: str | None
     message: str | None
@@ -47,15 +53,15 @@ def lock_name(resync_id: int | str) -> str:
     return f"resync.{resync_id}"
 
 
-async def enqueue(connection: Connection, project_id: str, requested_by: str | None = None) -> int:
-    """Ask for one; the id of the one under way if there is one."""
+async def enqueue(connection: Connection, project_id: str, requested_by: str | None = None, kind: Kind = "full") -> int:
+    """Ask for one; the id of the one under way, of whichever kind, if there is one."""
     cursor = await connection.execute(
         """
-        insert into sync.resyncs as stored (project_id, requested_by) values (%s, %s)
+        insert into sync.resyncs as stored (project_id, requested_by, kind) values (%s, %s, %s)
         on conflict (project_id) where state in ('queued', 'running') do update set requested_at = stored.requested_at
         returning resync_id
         """,
-        [project_id, requested_by],
+        [project_id, requested_by, kind],
     )
     row = await cursor.fetchone()
     assert row is not None
@@ -132,11 +138,16 @@ async def save(
     """Store how far it is. False if it has been cancelled."""
     cursor = await connection.execute(
         """
-        update sync.resyncs set stage = %s, position = %s, done = %s, total = %s, message = %s
-        where project_id = %s and resync_id = %s and state = 'running'
+        update sync.resyncs
+        set stage_started_at = case when stage = %(stage)s then stage_started_at else clock_timestamp() end,
+            stage = %(stage)s, position = %(position)s, done = %(done)s, total = %(total)s, message = %(message)s
+        where project_id = %(project)s and resync_id = %(id)s and state = 'running'
         """,
-        [stage, Jsonb(dict(position)), done, total, message, resync.project_id, resync.resync_id],
-    )
+        {
+            "stage": stage, "position": Jsonb(dict(position)), "done": done, "total": total, "message": message,
+            "project": resync.project_id, "id": resync.resync_id,
+        },
+    )  # fmt: skip
     return cursor.rowcount > 0
 
 
@@ -205,6 +216,35 @@ async def newest(connection: Connection, project_id: str) -> ResyncRow | None:
     )
     row = await cursor.fetchone()
     return None if row is None else ResyncRow(**row)
+
+
+async def page(
+    connection: Connection, project_ids: Sequence[str], *, before_id: int | None = None, limit: int = 20
+) -> list[ResyncRow]:
+    """Those of these projects, the newest first; `before_id` is the last id of the page before."""
+    cursor = await connection.execute(
+        f"""
+        select {_COLUMNS} from sync.resyncs
+        where project_id = any(%(projects)s) and (%(before)s::bigint is null or resync_id < %(before)s)
+        order by resync_id desc
+        limit %(limit)s
+        """,  # noqa: S608
+        {"projects": list(project_ids), "before": before_id, "limit": limit},
+    )
+    return [ResyncRow(**row) for row in await cursor.fetchall()]
+
+
+async def under_way(connection: Connection, project_ids: Sequence[str]) -> list[ResyncRow]:
+    """Those that wait or run; at most one of each project."""
+    cursor = await connection.execute(
+        f"""
+        select {_COLUMNS} from sync.resyncs
+        where project_id = any(%s) and state in ('queued', 'running')
+        order by project_id
+        """,  # noqa: S608
+        [list(project_ids)],
+    )
+    return [ResyncRow(**row) for row in await cursor.fetchall()]
 
 
 async def has_landed(connection: Connection, resync: ResyncRow, stream: str, trigger: str) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from database.connection import Connection, Pool
 from database.repositories import alerts, audit, conflicts, logs, mappings, wakes
@@ -23,6 +26,10 @@ Decisions = Side | Mapping[str, Side]
 
 class ConflictError(Exception):
     """A conflict cannot be resolved like that; the message is a sentence for the user."""
+
+
+class StaleConflictError(ConflictError):
+    """It is not any more what the decision was made on."""
 
 
 async def record(connection: Connection, project_id: str, mapping: MappingRow, plan: Plan, *, actor: str) -> None:
@@ -58,7 +65,24 @@ async def resolve(pool: Pool, conflict_id: int, decisions: Decisions, actor: str
 
     What is decided on are the versions that the conflict shows: if a side has changed since, it is disputed anew.
     """
-    async with pool.connection() as connection, connection.transaction():
+    async with pool.connection() as connection:
+        return await resolve_seen(connection, conflict_id, decisions, actor)
+
+
+def version(conflict: ConflictRow) -> str:
+    """Changes whenever the values do that a person decides between."""
+    seen = {
+        name: [versions.get(side) for side in ("vms", "crm", "crm_own")] for name, versions in conflict.fields.items()
+    }
+    return hashlib.sha256(msgspec.json.encode(seen, order="deterministic")).hexdigest()[:16]
+
+
+async def resolve_seen(
+    connection: Connection, conflict_id: int, decisions: Decisions, actor: str, *, seen: str | None = None
+) -> ConflictRow:
+    """`resolve` on one connection. `seen`: the `version` that the decision was made on; StaleConflictError if it is
+    another by now."""
+    async with connection.transaction():
         conflict = await conflicts.get(connection, conflict_id)
         if conflict is None or conflict.state != "open":
             raise ConflictError(f"There is no open conflict {conflict_id}: see `crm-elt conflicts list`.")
@@ -67,7 +91,12 @@ async def resolve(pool: Pool, conflict_id: int, decisions: Decisions, actor: str
         found = await mappings.by_vms_id(connection, project_id, entity, [vms_id], for_update=True)
         conflict = await conflicts.get(connection, conflict_id, for_update=True)
         if conflict is None or conflict.state != "open":
-            raise ConflictError(f"Conflict {conflict_id} has just been resolved by somebody else.")
+            raise StaleConflictError(f"Conflict {conflict_id} has just been resolved by somebody else.")
+        if seen is not None and seen != version(conflict):
+            raise StaleConflictError(
+                f"Conflict {conflict_id} has changed since you looked at it: see what both sides have now, and decide "
+                "again."
+            )
         mapping = found.get(vms_id)
         if mapping is None:
             raise ConflictError(f"{entity} {vms_id} is no longer linked with the CRM, so there is nothing to resolve.")

@@ -3,6 +3,8 @@
 How far it is stands in sync.resyncs, in the transaction of each step: after a kill it goes on from there. Pulls keep to
 the CRM's rate limit by themselves; what is to be sent is put into the outbox only as fast as that empties, so that the
 changes of the day do not queue behind it.
+
+One of the kind `check` is the nightly comparison at somebody's request: it reads nothing, and sends nothing new.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from sync import projects
 from sync.projects import Lookup, Project
 from sync.pull import enabled_streams, pull_project
 from sync.two_way.comparison import Comparison, Found, Position
+from sync.two_way.consistency import check_project
 from sync.two_way.objects import ENTITIES, Entity
 
 PULL, END = "pull", "end"
@@ -139,13 +142,16 @@ class _Resync:
             await resyncs.finish(self.holder, self.row, "failed", error_word="permanent", message=message)
             return self._result("failed", error_word="permanent", message=message)
         message = "; ".join(_sentence(entity, counts) for entity, counts in found.items())
+        what = "Full resync" if self.row.kind == "full" else "Comparison"
         await resyncs.finish(self.holder, self.row, "done", message=message)
-        await logs.write(self.holder, self.project_id, "info", f"Full resync {self.row.resync_id}: {message}.")
+        await logs.write(self.holder, self.project_id, "info", f"{what} {self.row.resync_id}: {message}.")
         return self._result("done", found=found, message=message)
 
     async def _work(self) -> dict[str, dict[str, int]]:
         project = await projects.load(self.holder, self.project_id, self.lookup)
         stages: tuple[str, ...] = (PULL, *ENTITIES, END)
+        if self.row.kind == "check":
+            return await self._compare_only()
         position = dict(self.row.position)
         begun = stages.index(self.row.stage) if self.row.stage in stages else 0
         if begun == 0:
@@ -155,6 +161,21 @@ class _Resync:
             following = stages[stages.index(entity) + 1]
             await self._compare(Comparison(project, entity, everything=True), entity, following, position)
         found: dict[str, dict[str, int]] = position["found"]
+        return found
+
+    async def _compare_only(self) -> dict[str, dict[str, int]]:
+        stop = asyncio.Event()
+        comparing = asyncio.create_task(check_project(self.pool, self.project_id, lookup=self.lookup, stop=stop))
+        try:
+            while not comparing.done():
+                await asyncio.wait([comparing], timeout=LOOK_SECONDS)
+                await self._check()
+        finally:
+            stop.set()  # it ends with the portion that it is at
+            await asyncio.gather(comparing, return_exceptions=True)
+        found: dict[str, dict[str, int]] = {one.entity: asdict(one.found) for one in comparing.result()}
+        compared = sum(_seen(Found(**counts)) for counts in found.values())
+        await self._save(END, {"found": found}, compared, compared)
         return found
 
     async def _pull_all(self, project: Project, position: dict[str, Any]) -> None:

@@ -73,6 +73,26 @@ async def test_everything_is_pulled_and_each_side_is_given_what_it_lacks(shop: W
     assert await ask(shop) != resync_id
 
 
+async def test_a_check_reads_nothing_and_sends_nothing_that_one_side_lacks(shop: World) -> None:
+    shop.crm.put("customers", "C-9", name="Ihor", updated_at=minute(1))
+    changed = await add_customer(shop, "C-1", vms={"note": "new here"})
+    await shop.value("insert into vms.customers (project_id) values ('shop') returning id")
+    await shop.execute("delete from sync.outbox")
+    async with shop.pool.connection() as connection:
+        check_id = await resyncs.enqueue(connection, "shop", "anna", "check")
+        assert await resyncs.enqueue(connection, "shop", "ihor") == check_id  # one at a time, of either kind
+    result = await run(shop)
+    assert result is not None
+    assert (result.state, result.found["customer"]) == (
+        "done",
+        {"compared": 1, "differing": 1, "healed": 1, "disputed": 0, "missing_at_crm": 1, "missing_in_vms": 0},
+    )
+    assert (len(shop.crm.pages), await woken(shop)) == (0, ([("customer", changed)], []))
+    stored = await row(shop)
+    assert (stored["kind"], stored["state"], stored["position"]["found"]) == ("check", "done", result.found)
+    assert await shop.value("select count(*) from sync.consistency_checks where finished_at is not null") == 4
+
+
 async def test_one_that_is_cancelled_stops_and_another_may_begin(shop: World) -> None:
     for number in range(30):
         shop.crm.put("orders", str(number), status="1", updated_at=minute(number))
