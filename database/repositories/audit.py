@@ -85,6 +85,43 @@ async def newest_of(connection: Connection, project_id: str, object: str) -> Aud
     return None if row is None else AuditEntry(**row)
 
 
+async def entry(connection: Connection, audit_id: int) -> AuditEntry | None:
+    """The entry of that id."""
+    cursor = await connection.execute(
+        """
+        select audit_id, at, actor, action, project_id, object, before, after
+        from config.audit_log where audit_id = %s
+        """,
+        [audit_id],
+    )
+    row = await cursor.fetchone()
+    return None if row is None else AuditEntry(**row)
+
+
+async def written_with(connection: Connection, one: AuditEntry) -> list[AuditEntry]:
+    """All entries about its project that one transaction of the same actor wrote, the oldest first."""
+    cursor = await connection.execute(
+        """
+        select audit_id, at, actor, action, project_id, object, before, after
+        from config.audit_log
+        where project_id = %s and at = %s and actor = %s
+        order by audit_id
+        """,
+        [one.project_id, one.at, one.actor],
+    )
+    return [AuditEntry(**row) for row in await cursor.fetchall()]
+
+
+async def newest_id(connection: Connection, project_id: str) -> int:
+    """Of the newest entry about a project; 0 if there is none."""
+    cursor = await connection.execute(
+        "select coalesce(max(audit_id), 0) as newest from config.audit_log where project_id = %s", [project_id]
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row["newest"])
+
+
 async def entries(
     connection: Connection, *, project_id: str | None = None, before_id: int | None = None, limit: int = 100
 ) -> list[AuditEntry]:

@@ -23,7 +23,7 @@ ALL_GROUPS = "*"
 
 _PROJECT_COLUMNS = """
     project_id, name, crm, base_url, timezone, region, currency, is_enabled, disabled_reason, near_threshold, webhook,
-    sync, options, status_map, conflict_policy, vms, updated_at
+    sync, options, status_map, conflict_policy, vms, dashboard, updated_at
 """
 
 
@@ -51,6 +51,8 @@ class ProjectRow:
     vms: dict[str, Any]
     """Flags of the two-way sync; empty: the settings say nothing of it."""
     updated_at: datetime
+    dashboard: dict[str, Any] = field(default_factory=dict)
+    """Which orders the dashboard's list shows: `sync.settings.shown`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class ProjectValues:
     status_map: Mapping[str, str]
     conflict_policy: str | Mapping[str, str]
     vms: Mapping[str, Any] = field(default_factory=dict)
+    dashboard: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +195,11 @@ async def upsert_project(connection: Connection, project_id: str, values: Projec
         """
         insert into config.projects as stored (
             project_id, name, crm, base_url, timezone, region, currency, near_threshold, webhook, sync, options,
-            status_map, conflict_policy, vms
+            status_map, conflict_policy, vms, dashboard
         )
         values (
             %(project_id)s, %(name)s, %(crm)s, %(base_url)s, %(timezone)s, %(region)s, %(currency)s, %(near_threshold)s,
-            %(webhook)s, %(sync)s, %(options)s, %(status_map)s, %(conflict_policy)s, %(vms)s
+            %(webhook)s, %(sync)s, %(options)s, %(status_map)s, %(conflict_policy)s, %(vms)s, %(dashboard)s
         )
         on conflict (project_id) do update set
             name = excluded.name,
@@ -212,6 +215,7 @@ async def upsert_project(connection: Connection, project_id: str, values: Projec
             status_map = excluded.status_map,
             conflict_policy = excluded.conflict_policy,
             vms = excluded.vms,
+            dashboard = excluded.dashboard,
             updated_at = clock_timestamp()
         """,
         {
@@ -229,6 +233,7 @@ async def upsert_project(connection: Connection, project_id: str, values: Projec
             "status_map": Json(values.status_map),
             "conflict_policy": Jsonb(values.conflict_policy),
             "vms": Jsonb(values.vms),
+            "dashboard": Jsonb(values.dashboard),
         },
     )
 

@@ -65,6 +65,7 @@ def objects(values: ProjectValues, rules: Rules) -> Objects:
         **{f"webhook {name}": value for name, value in values.webhook.items()},
         **{f"sync {name}": value for name, value in values.sync.items()},
         **{f"vms {name}": value for name, value in values.vms.items()},
+        **{f"dashboard {name}": value for name, value in values.dashboard.items() if value != []},
         **{f"option {name}": value for name, value in values.options.items()},
         **{f"status_map {name}": value for name, value in values.status_map.items()},
         "conflict_policy": values.conflict_policy,

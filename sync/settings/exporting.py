@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -12,7 +13,7 @@ from database.repositories.credentials import WEBHOOK_SECRET, CredentialInfo
 from database.repositories.settings import ALL_GROUPS, DEFAULT_CALENDAR, CycleRow, ProjectRow, Rules, SlaRow
 from sync.settings import hours
 from sync.settings.models import NORMAL, URGENT, Project
-from sync.settings.rows import SYNC_DEFAULTS, WEBHOOK_DEFAULTS, stored_values
+from sync.settings.rows import DASHBOARD_DEFAULTS, SYNC_DEFAULTS, WEBHOOK_DEFAULTS, stored_values
 from sync.settings.variables import escape, placeholder
 
 
@@ -26,7 +27,7 @@ async def export_settings(connection: Connection, project_id: str) -> str:
     Credentials are `${...}` placeholders named after project and credential. Raises UnknownProjectError.
     """
     row, rules, secrets = await _load(connection, project_id)
-    return _yaml({"projects": [_escaped(_document(row, rules, [info.name for info in secrets]))]})
+    return yaml_of({"projects": [escaped(document_of(row, rules, [info.name for info in secrets]))]})
 
 
 async def show_settings(connection: Connection, project_id: str) -> str:
@@ -38,9 +39,9 @@ async def show_settings(connection: Connection, project_id: str) -> str:
     state = "enabled" if row.is_enabled else f"disabled: {row.disabled_reason or 'by hand'}"
     lines = [f"# {project_id}: {state}, changed {row.updated_at:%Y-%m-%d %H:%M:%S} UTC"]
     lines += [f"# {info.name}: set {info.updated_at:%Y-%m-%d %H:%M:%S} UTC, key {info.key_id}" for info in secrets]
-    document = _document(row, rules, [])
+    document = document_of(row, rules, [])
     document.pop("credentials", None)
-    return "\n".join([*(line.replace("\n", " ") for line in lines), _yaml(document)])
+    return "\n".join([*(line.replace("\n", " ") for line in lines), yaml_of(document)])
 
 
 async def _load(connection: Connection, project_id: str) -> tuple[ProjectRow, Rules, list[CredentialInfo]]:
@@ -52,7 +53,8 @@ async def _load(connection: Connection, project_id: str) -> tuple[ProjectRow, Ru
     return row, rules, await credentials.describe(connection, project_id)
 
 
-def _document(row: ProjectRow, rules: Rules, secrets: list[str]) -> dict[str, Any]:
+def document_of(row: ProjectRow, rules: Rules, secrets: Sequence[str] = ()) -> dict[str, Any]:
+    """The project as an item of a settings file's `projects`; of `secrets` (names) placeholders."""
     values = stored_values(row)
     webhook = {name: value for name, value in values.webhook.items() if value != WEBHOOK_DEFAULTS.get(name)}
     if WEBHOOK_SECRET in secrets and values.webhook["auth"] != "none":
@@ -95,6 +97,9 @@ def _document(row: ProjectRow, rules: Rules, secrets: list[str]) -> dict[str, An
         "working_hours": _working_hours(rules),
         "status_map": dict(values.status_map),
         "vms": dict(values.vms),
+        "dashboard": {
+            name: value for name, value in values.dashboard.items() if value != DASHBOARD_DEFAULTS.get(name)
+        },
         "conflict_policy": (None if _is_default("conflict_policy", values.conflict_policy) else values.conflict_policy),
     }
     return {name: value for name, value in document.items() if value not in (None, {}, [])}
@@ -161,15 +166,17 @@ class _Reference(str):
     __slots__ = ()
 
 
-def _escaped(value: Any) -> Any:
+def escaped(value: Any) -> Any:
+    """The tree as a file must write it so that no text in it is taken for a `${VAR}`."""
     if isinstance(value, dict):
-        return {name: _escaped(item) for name, item in value.items()}
+        return {name: escaped(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_escaped(item) for item in value]
+        return [escaped(item) for item in value]
     if isinstance(value, str):
         return str(value) if isinstance(value, _Reference) else escape(value)
     return value
 
 
-def _yaml(document: Any) -> str:
+def yaml_of(document: Any) -> str:
+    """The text of a settings file."""
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)

@@ -102,6 +102,16 @@ class Vms(Section):
     """Changes on both sides as close as that count as made at once."""
 
 
+class Dashboard(Section):
+    """Which orders the dashboard's list shows unless it is asked for others."""
+
+    hidden_groups: list[GroupId] = []
+    """Orders that stand in one of these status groups are left out."""
+    hidden_statuses: list[Identifier] = []
+    closed_days: Annotated[int, whole(0, 3650)] | None = None
+    """Closed orders are shown for so many days after they were closed; None: always."""
+
+
 class RateLimit(Section):
     """Replaces the vendor's own limit."""
 
@@ -249,3 +259,4 @@ class Project(Section):
     conflict_policy: Policy | dict[Identifier, Policy] = "newest"
     vms: Vms | None = None
     """None: changes in vms are sent, and the CRM's come in only if there is a `status_map`."""
+    dashboard: Dashboard = Dashboard()

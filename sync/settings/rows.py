@@ -20,11 +20,12 @@ from database.repositories.settings import (
     UrgentRow,
 )
 from sync.settings.hours import canonical_windows, week_of
-from sync.settings.models import Project, Sync, Vms, Webhook
+from sync.settings.models import Dashboard, Project, Sync, Vms, Webhook
 
 WEBHOOK_DEFAULTS: dict[str, Any] = Webhook().model_dump(mode="json", exclude={"secret"})
 SYNC_DEFAULTS: dict[str, Any] = Sync().model_dump(mode="json")
 VMS_DEFAULTS: dict[str, Any] = Vms().model_dump(mode="json")
+DASHBOARD_DEFAULTS: dict[str, Any] = Dashboard().model_dump(mode="json")
 
 
 def values_of(project: Project) -> ProjectValues:
@@ -43,6 +44,7 @@ def values_of(project: Project) -> ProjectValues:
         status_map=project.status_map,
         conflict_policy=project.conflict_policy,
         vms={} if project.vms is None else project.vms.model_dump(mode="json"),
+        dashboard=_dashboard(project.dashboard),
     )
 
 
@@ -62,7 +64,14 @@ def stored_values(row: ProjectRow) -> ProjectValues:
         status_map=row.status_map,
         conflict_policy=row.conflict_policy,
         vms={**VMS_DEFAULTS, **row.vms} if row.vms else {},
+        dashboard={**DASHBOARD_DEFAULTS, **row.dashboard},
     )
+
+
+def _dashboard(section: Dashboard) -> dict[str, Any]:
+    """Each group and status once, in order."""
+    values: dict[str, Any] = section.model_dump(mode="json")
+    return {name: sorted(set(value)) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def rules_of(project: Project) -> Rules:
