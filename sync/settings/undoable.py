@@ -81,7 +81,7 @@ def put_back(document: Mapping[str, Json], name: str, before: Json, after: Json)
     if match is None:
         raise KeyError(name)
     kind, rest = match["kind"], match["rest"] or ""
-    if kind == "status" and rest.startswith("group ") or kind == "status group":
+    if (kind == "status" and rest.startswith("group ")) or kind == "status group":
         # The name of a group is text, what is set of a status a mapping: that tells `status` of id "group 1".
         is_status = isinstance(after if before is None else before, dict)
         kind, rest = ("status", name.removeprefix("status ")) if is_status else ("status group", rest)

@@ -85,7 +85,7 @@ def at_fields(draft: Draft, problems: Iterable[Problem]) -> dict[str, list[str]]
         found.setdefault(name, []).append(sentence)
     for problem in problems:
         name = _field_of(draft.places, problem.where)
-        sentence = problem.message if name else f"{problem.where}: {problem.message}" if problem.where else problem.message
+        sentence = problem.message if name or not problem.where else str(problem)
         found.setdefault(name, []).append(sentence)
     return found
 
