@@ -13,11 +13,12 @@ from dashboard.identity import Identity
 from dashboard.routes.preferences import own_page
 from dashboard.services import services_of
 from dashboard.settings import history, sections, week
-from dashboard.settings.forms.base import Draft, Fields, at_fields, rows
+from dashboard.settings.forms.base import Draft, Fields, at_fields, filled_rows
 from dashboard.settings.known import Known, load_known
 from dashboard.settings.messages import all_translated, translated
 from dashboard.settings.sections import SECTION_PAGES, SectionPage
 from dashboard.ui import flash, pages
+from dashboard.ui.language import translations
 from dashboard.ui.pages import Shell
 from database.connection import Connection
 from database.encryption import Keyring
@@ -68,7 +69,7 @@ async def undo_change(request: Request, identity: Admin, audit_id: int) -> Respo
     except ProblemError as problem:
         return flash.redirect(onward, translated(problem.detail, _), "problem")
     count = len(done.changes)
-    text = pages.translations(language).ngettext("Undone: %(count)s change.", "Undone: %(count)s changes.", count)
+    text = translations(language).ngettext("Undone: %(count)s change.", "Undone: %(count)s changes.", count)
     return flash.redirect(onward, f"{text % {'count': count}} {_(COUNTS_LATER)}")
 
 
@@ -203,7 +204,7 @@ def _said(page: Shell, shown: SectionPage, result: ApplyResult) -> str:
     count = len(result.changes)
     if not count:
         return _("Nothing was changed.")
-    text = pages.translations(page.language).ngettext("Saved: %(count)s change.", "Saved: %(count)s changes.", count)
+    text = translations(page.language).ngettext("Saved: %(count)s change.", "Saved: %(count)s changes.", count)
     return f"{text % {'count': count}} {_(COUNTS_LATER)}" if shown.is_measured else text % {"count": count}
 
 
@@ -215,7 +216,7 @@ async def _answer(
         changes = await history.last_changes(connection, project.project_id, section=shown.name)
     context: dict[str, Any] = {
         "project": project, "section": shown, "sections": SECTION_PAGES, "known": known, "view": view,
-        "changes": changes, "rows": lambda name: rows(view.fields, name),
+        "changes": changes, "rows": lambda name: filled_rows(view.fields, name),
         "week": lambda name: week.week_of(view.fields, name),
     }  # fmt: skip
     return pages.answer(request, page, shown.template, status=status, **context)

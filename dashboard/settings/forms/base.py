@@ -12,6 +12,8 @@ Fields = Mapping[str, str]
 """Name -> what is typed; a box that is not ticked is missing."""
 ON = "on"
 _MOST_ROWS = 2000
+_CHOSEN_ALREADY = frozenset({"preset", "match", "policy", "active"})
+"""What an empty row has too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ def rows(fields: Fields, name: str) -> list[Row]:
         if rest and head.isdecimal() and len(head) <= 6:
             found.setdefault(int(head), {})[rest] = value
     return [Row(f"{name}.{index}", index, found[index]) for index in sorted(found)[:_MOST_ROWS]]
+
+
+def filled_rows(fields: Fields, name: str) -> list[Row]:
+    """All rows in which anything is written: those to show again."""
+    return [row for row in rows(fields, name) if not row.is_blank(*(row.values.keys() - _CHOSEN_ALREADY))]
 
 
 def kept_rows(fields: Fields, name: str) -> list[Row]:
