@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -170,9 +170,9 @@ def test_rows_are_added_and_a_change_in_between_is_shown(demo: Demo, admin: Page
 
 
 def test_a_viewer_reads_and_is_refused_on_every_edit(demo: Demo, viewer: Page, axe: str, pictures: Path) -> None:
-    refused: Callable[[str], int] = lambda address: (
-        viewer.request.post(address, headers=csrf(viewer), form={"near_threshold": "0.5"}).status
-    )
+    def refused(address: str) -> int:
+        return viewer.request.post(address, headers=csrf(viewer), form={"near_threshold": "0.5"}).status
+
     for section in SECTION_PAGES:
         viewer.goto(f"/settings/print-shop/{section}")
         expect(viewer.get_by_text("an admin may change them")).to_be_visible()
