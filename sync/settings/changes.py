@@ -68,6 +68,7 @@ def objects(values: ProjectValues, rules: Rules) -> Objects:
         **{f"dashboard {name}": value for name, value in values.dashboard.items() if value != []},
         **{f"option {name}": value for name, value in values.options.items()},
         **{f"status_map {name}": value for name, value in values.status_map.items()},
+        **{f"statuses for {word}": codes for word, codes in _in_order(values.status_map).items()},
         "conflict_policy": values.conflict_policy,
     }
     for group in rules.status_groups:
@@ -103,6 +104,14 @@ def objects(values: ProjectValues, rules: Rules) -> Objects:
         hours = ", ".join(format_window(window) for window in exception.windows)
         result[f"exception {exception.exception_date.isoformat()}{whom}"] = hours or "day off"
     return {name: value for name, value in result.items() if value is not None}
+
+
+def _in_order(status_map: Mapping[str, str]) -> dict[str, list[str]]:
+    """Of each word of vms that several statuses mean, these: the first is what is sent."""
+    codes: dict[str, list[str]] = {}
+    for code, word in status_map.items():
+        codes.setdefault(word, []).append(code)
+    return {word: several for word, several in codes.items() if len(several) > 1}
 
 
 def _given(fields: Mapping[str, Json]) -> Json:

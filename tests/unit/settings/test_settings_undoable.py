@@ -113,7 +113,8 @@ def test_all_changes_put_back_make_the_settings_of_before(before: dict[str, Any]
     ("name", "section"),
     [
         ("sla group 2 normal", "sla"), ("near_threshold", "sla"), ("status group 4", "statuses"),
-        ("status 12", "statuses"), ("status_map new", "status-map"), ("working hours default", "working-hours"),
+        ("status 12", "statuses"), ("status_map new", "status-map"),
+        ("statuses for DELIVERED", "status-map"), ("working hours default", "working-hours"),
         ("working hours group 3", "working-hours"), ("exception 2026-12-25 group 3", "working-hours"),
         ("vms inbound", "two-way"), ("sync since", "sync"), ("credential api_key", None), ("project", None),
         ("user ann", None), ("definition", None), ("subscription", None),
