@@ -23,8 +23,9 @@ from web.problems import ProblemError
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORM = "application/x-www-form-urlencoded"
-_FORM_BYTES = 64 * 1024
-"""Larger forms bring the header: a body is not read before it is known to be from our pages."""
+_FORM_BYTES, _FORM_FIELDS = 256 * 1024, 10_000
+"""Larger forms bring the header: a body is not read before it is known to be from our pages. Settings of a project with
+some hundred statuses are as large as that."""
 
 
 async def signed_in(request: Request) -> Identity:
@@ -154,7 +155,7 @@ async def visible_project(services: Services, identity: Identity, project_id: st
 async def _require_csrf(services: Services, request: Request, identity: Identity) -> None:
     given = request.headers.get(CSRF_HEADER)
     if given is None and _is_small_form(request):
-        field = (await request.form()).get(CSRF_FIELD)
+        field = (await request.form(max_fields=_FORM_FIELDS)).get(CSRF_FIELD)
         given = field if isinstance(field, str) else None
     _check_csrf(services, identity, given)
 

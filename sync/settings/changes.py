@@ -32,9 +32,9 @@ class Change:
         if self.action == "changed" and isinstance(self.before, dict) and isinstance(self.after, dict):
             return f"{what} {_differences(self.before, self.after)}"
         if self.action == "changed" and self.before is not None:
-            return f"{what} {_words(self.before)} -> {_words(self.after)}"
+            return f"{what} {in_words(self.before)} -> {in_words(self.after)}"
         value = self.after if self.action == "added" else self.before if self.action == "removed" else None
-        return f"{what} {self.action}" if value is None else f"{what} {_words(value)} {self.action}"
+        return f"{what} {self.action}" if value is None else f"{what} {in_words(value)} {self.action}"
 
 
 def compare(project_id: str, before: Objects | None, after: Objects) -> list[Change]:
@@ -68,6 +68,7 @@ def objects(values: ProjectValues, rules: Rules) -> Objects:
         **{f"dashboard {name}": value for name, value in values.dashboard.items() if value != []},
         **{f"option {name}": value for name, value in values.options.items()},
         **{f"status_map {name}": value for name, value in values.status_map.items()},
+        **{f"statuses for {word}": codes for word, codes in _in_order(values.status_map).items()},
         "conflict_policy": values.conflict_policy,
     }
     for group in rules.status_groups:
@@ -105,24 +106,33 @@ def objects(values: ProjectValues, rules: Rules) -> Objects:
     return {name: value for name, value in result.items() if value is not None}
 
 
+def _in_order(status_map: Mapping[str, str]) -> dict[str, list[str]]:
+    """Of each word of vms that several statuses mean, these: the first is what is sent."""
+    codes: dict[str, list[str]] = {}
+    for code, word in status_map.items():
+        codes.setdefault(word, []).append(code)
+    return {word: several for word, several in codes.items() if len(several) > 1}
+
+
 def _given(fields: Mapping[str, Json]) -> Json:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _words(value: Json) -> str:
+def in_words(value: Json) -> str:
+    """A value of `objects` in one line."""
     if isinstance(value, str):
         return value or '""'
     if isinstance(value, dict):
-        inner = ", ".join(f"{name} {_words(item)}" for name, item in value.items())
+        inner = ", ".join(f"{name} {in_words(item)}" for name, item in value.items())
         return f"({inner})" if inner else "(closed)" if value == {} else "()"
     if isinstance(value, list):
-        return ", ".join(_words(item) for item in value) or "none"
+        return ", ".join(in_words(item) for item in value) or "none"
     return json.dumps(value, ensure_ascii=False)
 
 
 def _differences(before: Mapping[str, Json], after: Mapping[str, Json]) -> str:
     parts = [
-        f"{name} {_words(before.get(name, 'none'))} -> {_words(after.get(name, 'none'))}"
+        f"{name} {in_words(before.get(name, 'none'))} -> {in_words(after.get(name, 'none'))}"
         for name in [*before, *(name for name in after if name not in before)]
         if before.get(name) != after.get(name)
     ]

@@ -97,9 +97,7 @@ def document_of(row: ProjectRow, rules: Rules, secrets: Sequence[str] = ()) -> d
         "working_hours": _working_hours(rules),
         "status_map": dict(values.status_map),
         "vms": dict(values.vms),
-        "dashboard": {
-            name: value for name, value in values.dashboard.items() if value != DASHBOARD_DEFAULTS.get(name)
-        },
+        "dashboard": {name: value for name, value in values.dashboard.items() if value != DASHBOARD_DEFAULTS.get(name)},
         "conflict_policy": (None if _is_default("conflict_policy", values.conflict_policy) else values.conflict_policy),
     }
     return {name: value for name, value in document.items() if value not in (None, {}, [])}

@@ -25,8 +25,8 @@ _MAPPINGS = {
 }
 """First word of an object's name -> the document's key that holds it."""
 _PATTERN = re.compile(
-    r"(?P<kind>status group|status|sla group|cycle|urgent|working hours default|working hours group|exception|"
-    rf"{'|'.join(_MAPPINGS)})(?: (?P<rest>.*))?",
+    r"(?P<kind>status group|statuses for|status|sla group|cycle|urgent|working hours default|working hours group|"
+    rf"exception|{'|'.join(_MAPPINGS)})(?: (?P<rest>.*))?",
     re.DOTALL,
 )
 _SECTIONS = {
@@ -40,6 +40,7 @@ _SECTIONS = {
     "status group": "statuses",
     "status": "statuses",
     "status_map": "status-map",
+    "statuses for": "status-map",
     "conflict_policy": "conflicts",
     "sync": "sync",
     "option": "options",
@@ -81,7 +82,7 @@ def put_back(document: Mapping[str, Json], name: str, before: Json, after: Json)
     if match is None:
         raise KeyError(name)
     kind, rest = match["kind"], match["rest"] or ""
-    if kind == "status" and rest.startswith("group ") or kind == "status group":
+    if (kind == "status" and rest.startswith("group ")) or kind == "status group":
         # The name of a group is text, what is set of a status a mapping: that tells `status` of id "group 1".
         is_status = isinstance(after if before is None else before, dict)
         kind, rest = ("status", name.removeprefix("status ")) if is_status else ("status group", rest)
@@ -132,6 +133,12 @@ def _set_limit(document: Document, rest: str, before: Json) -> None:
     ]
 
 
+def _set_order(document: Document, word: str, before: Json) -> None:
+    # In any order of a save's changes: codes that were not there before go by changes of their own.
+    first = dict.fromkeys(before or (), word)
+    document["status_map"] = {**first, **document.get("status_map", {})}
+
+
 def _set_default_hours(document: Document, _: str, before: Json) -> None:
     hours = {**document.get("working_hours", {}), "default": _week(before)}
     document["working_hours"] = _without_none(hours)
@@ -160,6 +167,7 @@ _SETTERS: Mapping[str, Callable[[Document, str, Json], None]] = {
     "cycle": _set_cycle,
     "urgent": _set_urgent,
     "sla group": _set_limit,
+    "statuses for": _set_order,
     "working hours default": _set_default_hours,
     "working hours group": _set_group_hours,
     "exception": _set_exception,

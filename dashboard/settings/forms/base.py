@@ -12,6 +12,8 @@ Fields = Mapping[str, str]
 """Name -> what is typed; a box that is not ticked is missing."""
 ON = "on"
 _MOST_ROWS = 2000
+_CHOSEN_ALREADY = frozenset({"preset", "match", "policy", "active"})
+"""What an empty row has too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,11 @@ def rows(fields: Fields, name: str) -> list[Row]:
     return [Row(f"{name}.{index}", index, found[index]) for index in sorted(found)[:_MOST_ROWS]]
 
 
+def filled_rows(fields: Fields, name: str) -> list[Row]:
+    """All rows in which anything is written: those to show again."""
+    return [row for row in rows(fields, name) if not row.is_blank(*(row.values.keys() - _CHOSEN_ALREADY))]
+
+
 def kept_rows(fields: Fields, name: str) -> list[Row]:
     """Those that are not to be removed."""
     return [row for row in rows(fields, name) if not row.has("remove")]
@@ -85,7 +92,7 @@ def at_fields(draft: Draft, problems: Iterable[Problem]) -> dict[str, list[str]]
         found.setdefault(name, []).append(sentence)
     for problem in problems:
         name = _field_of(draft.places, problem.where)
-        sentence = problem.message if name else f"{problem.where}: {problem.message}" if problem.where else problem.message
+        sentence = problem.message if name or not problem.where else str(problem)
         found.setdefault(name, []).append(sentence)
     return found
 

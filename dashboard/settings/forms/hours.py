@@ -22,8 +22,8 @@ def show(value: Mapping[str, Any]) -> dict[str, str]:
     `.hours` (none: a day off), `.group` (none: all)."""
     hours = value.get("working_hours", {})
     week = hours.get("default")
-    fields = {"default.preset": AS_WRITTEN, **_days("default", week)} if week is not None else {"default.preset": ALWAYS}
-    fields["default.was"] = fields["default.preset"]
+    preset = ALWAYS if week is None else AS_WRITTEN
+    fields = {"default.preset": preset, "default.was": preset, **_days("default", week or {})}
     for index, (group, week) in enumerate(hours.get("groups", {}).items()):
         put(fields, "calendar", index, {"group": group, "preset": AS_WRITTEN})
         fields |= _days(f"calendar.{index}", week)
@@ -40,9 +40,9 @@ def read(fields: Fields) -> Draft:
     default = Row("default", 0, {key.removeprefix("default."): text for key, text in fields.items()})
     # Who wrote hours below "24/7" without choosing otherwise meant the hours.
     written = default.get("preset") == default.get("was") and not default.is_blank(*WEEKDAYS)
-    if default.get("preset") == ALWAYS and not written:
-        draft.at("default.preset", "working_hours", "default")
-    else:
+    if written:
+        default = Row("default", 0, {**default.values, "preset": AS_WRITTEN})
+    if default.get("preset") != ALWAYS:
         hours["default"] = _week(draft, default, "working_hours", "default")
     groups: dict[str, Any] = {}
     for row in kept_rows(fields, "calendar"):

@@ -92,7 +92,9 @@ def read_demo(home: Path, output: str) -> Demo:
     }
     found = {name: re.findall(rf"{name}\W+http://127\.0\.0\.1:(\d+)", output)[-1] for name in _SAID}
     ports = {_SAID[name]: int(port) for name, port in found.items()}
-    return Demo(home, ports, EmbeddedServer(home / "demo").url("crm_elt"), passwords)
+    # A copy of its database, while tests are written.
+    database_url = os.environ.get("CRM_ELT_TEST_DATABASE") or EmbeddedServer(home / "demo").url("crm_elt")
+    return Demo(home, ports, database_url, passwords)
 
 
 def log_in(browser: Browser, demo: Demo, login: str, **options: Any) -> Page:

@@ -340,3 +340,20 @@ async def test_enabling_is_told_only_when_it_changes_something(connection: Conne
     assert row.disabled_reason is None
     assert not await settings.set_enabled(connection, "nobody", True)
     assert await settings.load_project(connection, "nobody") is None
+
+
+async def test_another_order_of_statuses_with_one_meaning_is_a_change(connection: Connection, keyring: Keyring) -> None:
+    """The first of them is what is sent."""
+    mapped = "status_map: {new: PENDING, complete: DELIVERED}"
+    several = _changed(DESIGN_EXAMPLE, mapped, "status_map: {done: DELIVERED, new: PENDING, complete: DELIVERED}")
+    await _apply(connection, keyring, several)
+    other = several.replace(
+        "{done: DELIVERED, new: PENDING, complete: DELIVERED}", "{complete: DELIVERED, new: PENDING, done: DELIVERED}"
+    )
+    result = await _apply(connection, keyring, other)
+    assert [str(change) for change in result.changes] == [
+        "print-shop: statuses for DELIVERED done, complete -> complete, done"
+    ]
+    row = await settings.load_project(connection, "print-shop")
+    assert row is not None
+    assert list(row.status_map) == ["complete", "new", "done"]
