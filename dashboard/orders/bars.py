@@ -32,7 +32,7 @@ DueKind = Literal["in", "now", "over"]
 
 
 def due(due_at: datetime | None, state: State | None, now: datetime) -> tuple[DueKind, float] | None:
-    """("in", seconds until it), ("over", seconds since), or ("now", 0.0): reached, and not passed while nobody works."""
+    """("in", seconds until it), ("over", seconds since), or ("now", 0.0): reached, not passed while nobody works."""
     if due_at is None:
         return None
     seconds = (due_at - now).total_seconds()

@@ -22,7 +22,7 @@ class Choices:
 
 
 def choices(known: Names, query: OrderFilter) -> Choices:
-    """One choice for each id: projects that use it for different names have them all in it. What is chosen is offered too."""
+    """One choice for each id: projects that use it for different names have them all in it. The chosen one is there."""
     return Choices(
         _merged(((row.status_group_id, row.status_group_name) for row in known.groups), query.group),
         _merged(((row.status_id, row.status_name) for row in known.statuses), query.status),

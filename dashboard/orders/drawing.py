@@ -1,4 +1,4 @@
-"""A timeline as shapes: a lane for each stage, its off-hours shaded, each interval to scale with what was worked. Pure."""
+"""A timeline as shapes: a lane for each stage with its off-hours, each interval to scale with what was worked. Pure."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Drawing:
 
 
 def ends(found: Sequence[Interval], now: datetime, due_at: datetime | None) -> tuple[datetime, datetime]:
-    """What the axis shows: from the first event to the last, to now while the order is open, to a due time that is near."""
+    """What the axis shows: from the first event to the last, to now while the order is open, to a due time near by."""
     start, end = found[0].entered_at, max(interval.ends_at for interval in found)
     if found[-1].is_open:
         end = max(end, now)

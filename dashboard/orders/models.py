@@ -172,7 +172,7 @@ class OverrideOut(BaseModel):
                     "reason": "The customer leaves on Friday",
                     "updated_by": "admin",
                     "updated_at": "2026-11-21T09:00:00Z",
-                }  # fmt: skip
+                }
             ]
         }
     )

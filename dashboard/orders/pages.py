@@ -71,15 +71,14 @@ async def order_list(request: Request, identity: Viewer) -> Response:
     )
     context: dict[str, Any] = {
         "orders": found, "counts": counts, "averages": averages, "now": datetime.now(UTC),
-        "sla_bar": bars.sla_bar, "due": bars.due, "version": bars.version, "docs": _docs(request),
+        "sla_bar": bars.sla_bar, "due": bars.due, "version": bars.version, "docs": _docs(request), "query": query,
+        "sort_links": _sort_links(page, query),
     }  # fmt: skip
     if request.headers.get("x-part") == LIVE:
-        return pages.part(
-            request, page, "orders/list.html", LIVE, query=query, sort_links=_sort_links(page, query), **context
-        )
+        return pages.part(request, page, "orders/list.html", LIVE, **context)
     return pages.answer(
-        request, page, "orders/list.html", query=query, typed=_typed(page), choices=choices(known, query), problem=None,
-        sort_links=_sort_links(page, query), export=_export(page, query, zone), stream=_stream(page), **context,
+        request, page, "orders/list.html", typed=_typed(page), choices=choices(known, query), problem=None,
+        export=_export(page, query, zone), stream=_stream(page), **context,
     )  # fmt: skip
 
 

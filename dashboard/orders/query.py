@@ -40,7 +40,7 @@ class OrderFilter(BaseModel):
     )
     since: Text = Field(
         None, alias="from", examples=["2026-11-01", "2026-11-01T06:00:00Z"],
-        description="From this day on (of the project's zone where one project is asked for, else UTC), or this instant.",
+        description="From this day on (of the project's zone if one project is asked for, else UTC), or this instant.",
     )  # fmt: skip
     until: Text = Field(
         None, alias="to", examples=["2026-11-30", "2026-12-01T06:00:00Z"],

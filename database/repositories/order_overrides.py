@@ -1,4 +1,4 @@
-"""config.order_overrides: what was set by hand for one order. A trigger notes the order, so that orders_current follows."""
+"""config.order_overrides: what was set by hand for one order. A trigger notes it: orders_current follows."""
 
 from __future__ import annotations
 

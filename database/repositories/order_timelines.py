@@ -1,4 +1,4 @@
-"""What one order's timeline is made of: events, working windows, limits, items, payments, marketing. By keys and indexes."""
+"""What one order's timeline is made of: events, working windows, limits, items, payments, marketing; all by indexes."""
 
 from __future__ import annotations
 
