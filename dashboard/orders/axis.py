@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _CLOCK_STEPS = (_MINUTE, 5 * _MINUTE, 15 * _MINUTE, 30 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR)
 _DAY_STEPS = (1, 2, 7, 14)
-_MONTH_STEPS = (1, 3, 12, 60, 120)
+_MONTH_STEPS = (1, 3, 12, 24, 60, 120)
 _MONTH = timedelta(days=30)
 _MONDAY = date(1970, 1, 5)
 

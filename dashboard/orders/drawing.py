@@ -11,11 +11,11 @@ from dashboard.orders.axis import Axis, Tick, ticks
 from dashboard.orders.timeline import Calendar, Interval, Kind, Span, Stage, split
 
 WIDTH, LEFT, RIGHT = 1000.0, 150.0, 12.0
-HEAD, LANE, BAR = 22.0, 40.0, 22.0
-"""Height of the axis, of a lane, and of a bar in its middle."""
+HEAD, LANE, BAR, ABOVE = 22.0, 46.0, 22.0, 18.0
+"""Height of the axis, of a lane, of a bar, and of the room for its name above it."""
 _FINEST = 1.0
 """Windows narrower than this cannot be told apart: the height of the bar shows how much was worked."""
-_CHARACTER = 6.4
+_CHARACTER = 5.6
 _SHORTEST = timedelta(minutes=1)
 _LOOK_AHEAD = 0.35
 """A due time that is further ahead than this share of what has passed does not stretch the axis."""
@@ -127,7 +127,7 @@ def rectangles(spans: Iterable[Span], axis: Axis, y: float, height: float) -> st
 def _bar(interval: Interval, used_up_at: datetime | None, axis: Axis, y: float) -> Bar:
     x = axis.x(interval.entered_at)
     width = max(2.0, round(axis.x(interval.ends_at) - x, 1))
-    top = y + (LANE - BAR) / 2
+    top = y + ABOVE
     parts = [piece for part in interval.worked or () for piece in split(part, used_up_at)]
     is_exact = len(parts) * 2 * _FINEST <= max(width, 4 * _FINEST)
     paths: dict[Kind, str] = {"worked": "", "over": ""}
@@ -138,7 +138,7 @@ def _bar(interval: Interval, used_up_at: datetime | None, axis: Axis, y: float) 
         elif own:
             paths[kind] = _share(own, axis, top)
     name = interval.event.status_name or interval.event.status_id
-    room = int((width - 8) / _CHARACTER)
+    room = int(width / _CHARACTER)
     text = name if len(name) <= room else name[: room - 1] + "…" if room >= 4 else ""
     return Bar(interval, x, width, paths["worked"], paths["over"], is_exact, text)
 

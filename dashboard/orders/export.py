@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from dashboard.orders.reading import marts_needed
 from dashboard.services import Services
-from dashboard.ui.formats import iso
 from database.repositories import orders
 from database.repositories.orders import MAX_LIMIT, Filter, Order, Page, Sort
 
@@ -36,7 +35,7 @@ def cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
-        return iso(value)
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Decimal):
         return format(value, "f")
     text = str(value)

@@ -238,6 +238,7 @@ async def _averages(request: Request, wanted: Filter, zone: tzinfo) -> Averages:
                 connection, project_ids=wanted.projects, since=since, until=until, group=wanted.group,
                 is_urgent=wanted.is_urgent,
             )  # fmt: skip
+    rows = [row for row in rows if row.avg_working_seconds]  # closing statuses count no time
     most = sorted(rows, key=lambda row: -row.orders)[:_SHOWN_STAGES]
     return Averages([row for row in rows if row in most], is_recent)
 
