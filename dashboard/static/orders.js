@@ -8,9 +8,10 @@
   const name = part.id;
   const followed = part.dataset.order ?? null;
   const units = sign.dataset.units.split(" ");
-  const QUIET = 60000, PAUSE = 2500;
+  const QUIET = 60000, PAUSE = 600, MARKED = 4000;
+  const marked = new Map();
   let ahead = 0;
-  let renewedAt = 0, timer = null, renewing = false, again = false;
+  let renewedAt = 0, took = 0, timer = null, renewing = false, again = false;
 
   /** As the server writes durations: whole minutes, below one minute whole seconds. */
   function duration(seconds) {
@@ -49,6 +50,7 @@
     } finally {
       renewing = false;
       renewedAt = Date.now();
+      took = renewedAt - began;
       if (again) { again = false; soon(); }
     }
   }
@@ -61,7 +63,8 @@
     const selected = old.querySelector("tr.selected")?.dataset.key;
     const open = [...old.querySelectorAll("details")].map((details) => details.open);
     for (const row of fresh.querySelectorAll("tr[data-key]")) {
-      if (versions.get(row.dataset.key) !== row.dataset.version) row.classList.add("changed");
+      if (versions.get(row.dataset.key) !== row.dataset.version) marked.set(row.dataset.key, Date.now());
+      mark(row);
       if (row.dataset.key === selected) row.classList.add("selected");
     }
     const details = [...fresh.querySelectorAll("details")];
@@ -75,6 +78,15 @@
     count();
   }
 
+  /** Briefly, and over further renewals. */
+  function mark(row) {
+    const since = Date.now() - marked.get(row.dataset.key);
+    if (!(since < MARKED)) { marked.delete(row.dataset.key); return; }
+    row.classList.add("changed");
+    row.style.animationDelay = `-${since}ms`;
+    setTimeout(() => row.classList.remove("changed"), MARKED - since);
+  }
+
   /** What has the focus now has it in the new part too, if it is there. */
   function keepFocus(old, fresh) {
     const active = document.activeElement;
@@ -84,10 +96,10 @@
     same?.setAttribute("data-focus", "");
   }
 
-  /** At once after a quiet time; while much happens, now and then. */
+  /** At once after a quiet time; while much happens, a pause that leaves a busy server time for others. */
   function soon() {
     if (timer !== null) return;
-    const wait = Math.max(100, renewedAt + PAUSE - Date.now());
+    const wait = Math.max(50, renewedAt + Math.max(PAUSE, Math.min(8 * took, 10000)) - Date.now());
     timer = setTimeout(() => { timer = null; if (document.hidden) again = true; else renew(); }, wait);
   }
 

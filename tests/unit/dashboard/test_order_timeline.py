@@ -16,7 +16,9 @@ def at(day: int, hour: int = 0, minute: int = 0) -> datetime:
     return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
 
 
-def event(entered_at: datetime, group: str | None = "2", *, is_closing: bool = False, calendar: int = OFFICE) -> EventRow:
+def event(
+    entered_at: datetime, group: str | None = "2", *, is_closing: bool = False, calendar: int = OFFICE
+) -> EventRow:
     return EventRow(
         1, f"s{group}", "Status", group, "Group", is_closing, calendar, calendar == ALWAYS, entered_at, "webhook", False
     )
