@@ -67,8 +67,10 @@ async def list_orders(
     "/api/orders/export.csv",
     summary="All orders of a filter as CSV",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {}}, "description": "UTF-8 with a byte order mark"}}
-    | _refusals(400, 401, 404, 503),
+    responses={
+        200: {"content": {"text/csv": {}}, "description": "UTF-8 with a byte order mark"},
+        **_refusals(400, 401, 404, 503),
+    },
 )
 async def export_orders(
     request: Request, identity: Viewer, query: Annotated[OrderFilter, Query()]
@@ -139,7 +141,7 @@ async def delete_override(
     "/api/dicts/statuses",
     summary="Statuses and their groups",
     response_model=models.StatusesOut,
-    responses={304: {"description": "Nothing has changed since the given ETag."}} | _refusals(401, 404, 503),
+    responses={304: {"description": "Nothing has changed since the given ETag."}, **_refusals(401, 404, 503)},
 )
 async def statuses(
     request: Request,

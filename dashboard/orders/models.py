@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
@@ -14,7 +14,7 @@ Seconds = Annotated[float, Field(description="Seconds.")]
 Money = Annotated[Decimal, PlainSerializer(lambda amount: format(amount, "f"), return_type=str)]
 REASON_LONGEST = 500
 
-_ORDER = {
+_ORDER: dict[str, Any] = {
     "project_id": "print-shop", "order_id": "10482", "order_created_at": "2026-11-20T08:12:04Z",
     "started_at": "2026-11-20T08:12:05Z", "last_status_id": "3", "last_status_name": "In production",
     "last_status_group_id": "3", "last_status_group_name": "Production", "last_changed_at": "2026-11-20T12:40:00Z",
@@ -65,7 +65,7 @@ class OrdersOut(BaseModel):
     items: list[OrderOut]
     next: str | None = Field(description="`cursor` of the next page; null if this is the last.")
     previous: str | None
-    counts: CountsOut | None = Field(None, description="With the first page, or where `counts=true` asks for them.")
+    counts: CountsOut | None = Field(default=None, description="With the first page, or if `counts=true` asks.")
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -203,7 +203,7 @@ class OverrideIn(BaseModel):
         },
     )
 
-    project_id: str | None = Field(None, description="Here or as `?project=`.")
+    project_id: str | None = Field(default=None, description="Here or as `?project=`.")
     is_urgent: bool
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_LONGEST)]
 
@@ -230,4 +230,4 @@ class GroupOut(BaseModel):
 class StatusesOut(BaseModel):
     items: list[StatusOut]
     groups: list[GroupOut]
-    next: Literal[None] = Field(None, description="The dictionary is one page.")
+    next: Literal[None] = Field(default=None, description="The dictionary is one page.")

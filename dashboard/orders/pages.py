@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -66,16 +65,14 @@ async def order_list(request: Request, identity: Viewer) -> Response:
         if problem.code != "invalid_cursor":
             raise
         return RedirectResponse(page.this_page(after=None, before=None), 303)
-    averages, known = await asyncio.gather(
-        _averages(request, wanted, zone), reading.names(services_of(request), visible)
-    )
     context: dict[str, Any] = {
-        "orders": found, "counts": counts, "averages": averages, "now": datetime.now(UTC),
+        "orders": found, "counts": counts, "averages": await _averages(request, wanted, zone), "now": datetime.now(UTC),
         "sla_bar": bars.sla_bar, "due": bars.due, "version": bars.version, "docs": _docs(request), "query": query,
         "sort_links": _sort_links(page, query),
     }  # fmt: skip
     if request.headers.get("x-part") == LIVE:
         return pages.part(request, page, "orders/list.html", LIVE, **context)
+    known = await reading.names(services_of(request), visible)
     return pages.answer(
         request, page, "orders/list.html", typed=_typed(page), choices=choices(known, query), problem=None,
         export=_export(page, query, zone), stream=_stream(page), **context,
@@ -208,7 +205,7 @@ def _sort_links(page: Shell, query: PageQuery) -> dict[SortBy, tuple[str, str | 
         is_now = now.by == by
         order = ("asc" if now.descending else "desc") if is_now else None
         address = page.this_page(sort=by, order=order, after=None, before=None)
-        links[by] = (address, ("descending" if now.descending else "ascending") if is_now else None)  # type: ignore[index]
+        links[by] = (address, ("descending" if now.descending else "ascending") if is_now else None)
     return links
 
 

@@ -24,33 +24,33 @@ class OrderFilter(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     project: list[str] = Field(
-        [], description="Only these projects; without any, all that you may see.", max_length=200
+        default=[], description="Only these projects; without any, all that you may see.", max_length=200
     )
-    number: Text = Field(None, description="Order numbers that begin with this.", examples=["10482"])
-    status: Text = Field(None, description="Id of the last status, as the CRM has it.", examples=["3"])
-    group: Text = Field(None, description="Id of the last status's group.", examples=["2"])
+    number: Text = Field(default=None, description="Order numbers that begin with this.", examples=["10482"])
+    status: Text = Field(default=None, description="Id of the last status, as the CRM has it.", examples=["3"])
+    group: Text = Field(default=None, description="Id of the last status's group.", examples=["2"])
     state: list[State] = Field(
-        [],
+        default=[],
         description="SLA state of the current stage, one of these. Closed orders and those without a limit have none.",
     )
-    urgent: YesNo | None = Field(None, description="Only urgent orders, or only the others.")
-    closed: YesNo | None = Field(None, description="Only closed orders, or only open ones.")
+    urgent: YesNo | None = Field(default=None, description="Only urgent orders, or only the others.")
+    closed: YesNo | None = Field(default=None, description="Only closed orders, or only open ones.")
     by: Literal["created", "changed"] = Field(
-        "created", description="What `from` and `to` are about: the order's creation, or the change to its last status."
+        default="created", description="What `from` and `to` are about: creation, or the last change of status."
     )
     since: Text = Field(
-        None, alias="from", examples=["2026-11-01", "2026-11-01T06:00:00Z"],
+        default=None, alias="from", examples=["2026-11-01", "2026-11-01T06:00:00Z"],
         description="From this day on (of the project's zone if one project is asked for, else UTC), or this instant.",
     )  # fmt: skip
     until: Text = Field(
-        None, alias="to", examples=["2026-11-30", "2026-12-01T06:00:00Z"],
+        default=None, alias="to", examples=["2026-11-30", "2026-12-01T06:00:00Z"],
         description="To the end of this day, or before this instant.",
     )  # fmt: skip
     sort: SortBy = Field(
-        "changed", description="By last change, creation, or the instant at which the SLA's limit is reached."
+        default="changed", description="By last change, creation, or the instant at which the SLA's limit is reached."
     )
     order: Literal["asc", "desc"] | None = Field(
-        None, description="Direction; without it the newest first, and of due times the earliest."
+        default=None, description="Direction; without it the newest first, and of due times the earliest."
     )
 
     @field_validator("*", mode="before")
@@ -118,11 +118,11 @@ class OrderQuery(OrderFilter):
     """A page of the orders in a filter."""
 
     cursor: Annotated[str | None, Field(max_length=2000)] = Field(
-        None, description="`next` or `previous` of a page with the same filter and sorting."
+        default=None, description="`next` or `previous` of a page with the same filter and sorting."
     )
-    limit: int = Field(50, ge=1, le=MAX_LIMIT, description="Orders on a page.")
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="Orders on a page.")
     counts: bool | None = Field(
-        None, description="Count the orders of the filter too; by default with the first page only."
+        default=None, description="Count the orders of the filter too; by default with the first page only."
     )
 
 

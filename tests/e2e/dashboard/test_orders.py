@@ -181,8 +181,8 @@ def test_a_webhook_changes_the_row_without_a_reload(admin: Page, demo: Demo) -> 
 
 def test_an_admin_sets_urgency_by_hand_and_a_viewer_cannot(admin: Page, viewer: Page, demo: Demo) -> None:
     [order] = demo.rows(
-        "select order_id from marts.orders_current as c where project_id = %s and is_closed and not is_urgent"
-        " and not exists (select from config.order_overrides as o where o.order_id = c.order_id) order by order_id limit 1",
+        "select order_id from marts.orders_current where project_id = %s and is_closed and not is_urgent"
+        " and order_id not in (select order_id from config.order_overrides) order by order_id limit 1",
         SHOP,
     )
     path = f"/orders/{SHOP}/{order['order_id']}"

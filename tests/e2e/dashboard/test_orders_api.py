@@ -105,7 +105,6 @@ def test_the_export_has_all_orders_of_its_filter_as_the_api_gives_them(api: http
     lines = list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
     assert [line["order_id"] for line in lines] == [row["order_id"] for row in rows]
     for line, row in zip(lines, rows, strict=True):
-        row["cycle_duration_to_delivery"] = row.pop("cycle_duration_to_delivery_seconds")
         assert line.keys() == row.keys()
         for name, value in row.items():
             if isinstance(value, float):
@@ -128,8 +127,9 @@ def test_counts_are_those_of_the_filter(api: httpx.Client, metrics: Metrics) -> 
 @pytest.mark.parametrize(
     ("query", "name"),
     [
-        ({"state": "late"}, "state"), ({"from": "soon"}, "from"), ({"limit": "0"}, "limit"), ({"colour": "red"}, "colour"),
-        ({"cursor": "x"}, "cursor"), ({"urgent": "maybe"}, "urgent"), ({"number": "a\0"}, "number"),
+        ({"state": "late"}, "state"), ({"from": "soon"}, "from"), ({"limit": "0"}, "limit"),
+        ({"colour": "red"}, "colour"), ({"cursor": "x"}, "cursor"), ({"urgent": "maybe"}, "urgent"),
+        ({"number": "a\0"}, "number"),
     ],
 )  # fmt: skip
 def test_a_filter_that_cannot_be_read_is_refused_by_name(api: httpx.Client, query: dict[str, str], name: str) -> None:
@@ -171,8 +171,8 @@ def test_urgency_is_set_and_removed_by_admins_alone(api: httpx.Client, demo: Dem
     made = api.put(path, json=body, params={"project": SHOP})
     try:
         assert (made.status_code, made.json()["is_urgent"], made.json()["reason"]) == (200, True, "A test")
-        [row] = api.get("/api/orders", params={"project": SHOP, "number": order_id, "limit": 1, "sort": "created", "order": "asc"}).json()["items"]  # fmt: skip
-        assert row["order_id"].startswith(order_id)
+        listed = api.get("/api/orders", params={"project": SHOP, "number": order_id, "urgent": "yes", "limit": 500})
+        assert order_id in {row["order_id"] for row in listed.json()["items"]}
         told = api.get(f"/api/orders/{order_id}/timeline", params={"project": SHOP}).json()
         assert (told["order"]["is_urgent"], told["override"]["updated_by"]) == (True, "admin")
         again = api.put(path, json=body, params={"project": SHOP})

@@ -1,4 +1,4 @@
-"""Five hundred listeners on one process: all hear, over few connections to the database, and all end with their rights."""
+"""Five hundred listeners on one process: all hear, over few connections to the database, until their rights end."""
 
 from __future__ import annotations
 
