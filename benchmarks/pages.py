@@ -3,7 +3,7 @@
     python -m benchmarks.pages [--orders 1000000] [--turns 40] [--require] [--json]
 
 On the data of benchmarks.live_orders, of which `pages` is a part too. The dashboard runs in this process, as uvicorn
-runs it; each answer is read whole. Counts are made anew each time, though people who look at the same within two seconds
+runs it; each answer is read whole. Counts are made anew each time, though those who look at the same within two seconds
 share them. Exit code 1 with --require if a p95 is above 150 ms or a page is above 200 KB.
 """
 

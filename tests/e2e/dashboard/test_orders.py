@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +87,9 @@ def test_orders_are_filtered_sorted_paged_and_opened_by_keys(admin: Page, demo: 
     shown = keys(admin)
     assert f"{SHOP}/{number}" in shown
     assert all(key.partition("/")[2].startswith(number) for key in shown)
+    export = admin.request.get(str(admin.get_by_role("link", name="Export CSV").get_attribute("href")))
+    exported = list(csv.DictReader(io.StringIO(export.body().decode("utf-8-sig"), newline="")))
+    assert sorted(f"{line['project_id']}/{line['order_id']}" for line in exported) == sorted(shown)
     admin.locator("body").press("j")
     admin.keyboard.press("Enter")
     admin.wait_for_url(f"**/orders/{shown[0]}")
