@@ -152,15 +152,16 @@ def _share(own: Sequence[Span], axis: Axis, top: float) -> str:
 
 def _off_hours(calendar: Calendar, axis: Axis, y: float) -> str:
     """Where no window is open; nothing where the windows are too fine, or not known."""
-    if calendar.windows is None or len(calendar.windows) * 2 * _FINEST > axis.width:
+    if calendar.windows is None:
+        return ""
+    shown = [window for window in calendar.windows if window.end > axis.start and window.start < axis.end]
+    if len(shown) * 2 * _FINEST > axis.width:
         return ""
     closed, since = [], axis.start
-    for window in calendar.windows:
+    for window in shown:
         if window.start > since:
-            closed.append(Span(since, min(window.start, axis.end)))
+            closed.append(Span(since, window.start))
         since = max(since, window.end)
-        if since >= axis.end:
-            break
     if since < axis.end:
         closed.append(Span(since, axis.end))
     return rectangles(closed, axis, y + 1, LANE - 2)

@@ -17,7 +17,7 @@ from dashboard.identity import Identity
 from dashboard.orders import bars, drawing, overriding, reading
 from dashboard.orders.api import page_and_counts
 from dashboard.orders.choices import Choices, choices
-from dashboard.orders.query import PageQuery, days
+from dashboard.orders.query import SAME, PageQuery, days
 from dashboard.services import services_of
 from dashboard.ui import docs_links, flash, formats, pages
 from dashboard.ui.pages import Shell
@@ -177,7 +177,7 @@ def _given(page: Shell) -> dict[str, Any]:
 
 def _typed(page: Shell) -> dict[str, str]:
     names = ("number", "status", "group", "urgent", "closed", "by", "from", "to")
-    return {name: page.query.get(name, "") for name in names}
+    return {name: SAME.get(value := page.query.get(name, ""), value) for name in names}
 
 
 def _refused(request: Request, page: Shell, error: ValidationError) -> Response:

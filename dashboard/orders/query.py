@@ -16,6 +16,8 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2200
 
 Text = Annotated[str | None, Field(max_length=_LONGEST)]
 YesNo = Literal["yes", "no"]
+SAME = {"true": "yes", "false": "no"}
+"""As programs write it."""
 
 
 class OrderFilter(BaseModel):
@@ -33,8 +35,8 @@ class OrderFilter(BaseModel):
         default=[],
         description="SLA state of the current stage, one of these. Closed orders and those without a limit have none.",
     )
-    urgent: YesNo | None = Field(default=None, description="Only urgent orders, or only the others.")
-    closed: YesNo | None = Field(default=None, description="Only closed orders, or only open ones.")
+    urgent: YesNo | None = Field(default=None, description="Only urgent orders, or only the others (`true`, `false`).")
+    closed: YesNo | None = Field(default=None, description="Only closed orders, or only open ones (`true`, `false`).")
     by: Literal["created", "changed"] = Field(
         default="created", description="What `from` and `to` are about: creation, or the last change of status."
     )
@@ -68,6 +70,11 @@ class OrderFilter(BaseModel):
         if any(isinstance(text, str) and "\0" in text for text in texts):
             raise ValueError("it holds a NUL character")
         return value
+
+    @field_validator("urgent", "closed", mode="before")
+    @classmethod
+    def _is_yes_or_no(cls, value: Any) -> Any:
+        return SAME.get(value, value) if isinstance(value, str) else value
 
     @field_validator("since", "until")
     @classmethod

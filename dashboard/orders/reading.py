@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -103,8 +103,11 @@ async def _read(connection: Connection, project: ProjectRow, order_id: str, now:
     calendars: dict[int, Calendar] = {}
     if events:
         ids = {event.calendar_id for event in events if not event.is_always_open}
-        end = max(now, events[-1].entered_at, order.sla_due_at or now)
-        windows = await order_timelines.windows(connection, ids, events[0].entered_at, end) if ids else []
+        start, end = events[0].entered_at, events[-1].entered_at
+        if not events[-1].is_closing:
+            end = max(end, now, order.sla_due_at or now)
+        end += (end - start) / 10 + timedelta(minutes=10)  # what is drawn goes on a little
+        windows = await order_timelines.windows(connection, ids, start, end) if ids else []
         known = await order_timelines.coverage(connection, project_id)
         calendars = timeline.calendars(events, windows, known)
     intervals = timeline.intervals(events, calendars, now)

@@ -110,6 +110,14 @@ def test_windows_too_fine_to_see_become_a_height() -> None:
     assert picture.lanes[0].off_hours == ""
 
 
+def test_windows_beyond_the_axis_take_no_part_in_its_shades() -> None:
+    near = (Span(at(2, 9), at(2, 18)), Span(at(3, 9), at(3, 18)))
+    far = tuple(Span(at(9) + timedelta(days=n), at(9, 9) + timedelta(days=n)) for n in range(900))
+    events = [event(at(2)), event(at(4), "5", is_closing=True)]
+    alone, among = (drawn(events, at(4), {1: Calendar(windows, KNOWN)}) for windows in (near, near + far))
+    assert alone.lanes[0].off_hours == among.lanes[0].off_hours != ""
+
+
 def test_gaps_that_cannot_be_seen_are_closed() -> None:
     axis = Axis(at(1), at(11), 0, 100)
     spans = [Span(at(1), at(2)), Span(at(2) + timedelta(minutes=10), at(3)), Span(at(5), at(6))]

@@ -34,6 +34,10 @@ def test_each_parameter_is_a_part_of_the_filter() -> None:
     )
 
 
+def test_yes_and_no_are_true_and_false_too() -> None:
+    assert wanted(urgent="true", closed="false") == wanted(urgent="yes", closed="no") != Filter()
+
+
 def test_days_are_those_of_the_zone_and_the_last_one_is_included() -> None:
     # Kyiv: UTC+3 until 25 October 2026, then UTC+2.
     period = wanted(**{"from": "2026-10-24", "to": "2026-10-26"})
