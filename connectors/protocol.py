@@ -78,6 +78,8 @@ class Capabilities:
     has_api: bool = True
     """False: records come as files only; there is no address and nothing to pull."""
     default_base_url: str | None = None
+    order_page: str | None = None
+    """Path of an order's page for people, on the host of the project's base URL; `{id}` stands for the order's id."""
 
     @property
     def credential_names(self) -> frozenset[str]:

@@ -45,6 +45,7 @@ class AmoCrm(BaseConnector):
         check_options=custom_fields.check_options,
         rate_limit=client.RATE_LIMIT,
         can_register_webhook=True,
+        order_page="/leads/detail/{id}",
     )
 
     def pull(

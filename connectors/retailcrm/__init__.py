@@ -75,6 +75,7 @@ CAPABILITIES = Capabilities(
     check_options=_check_options,
     refine=_refine,
     rate_limit=api.RATE_LIMIT,
+    order_page="/orders/{id}/edit",
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 
 import httpx
@@ -155,21 +154,6 @@ def test_rights_count_at_once_in_open_streams(dash: Dashboard) -> None:
         assert client.events == [("order", "1"), ("order", "3"), ("order", "4")]
         dash.do(lambda c: users.set_rights(c, login, "viewer", [], actor="test"))
         wait_until(lambda: client.has_ended)
-
-
-def test_many_listen_at_once_over_one_connection_to_the_database(dash: Dashboard) -> None:
-    headers = dash.bearer(dash.user())
-    with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(listen(dash.url, headers)) for _ in range(40)]
-        dash.publish(("almond", "order", "1"), ("almond", "order", "2"))
-        for client in clients:
-            client.wait_for(2)
-            assert client.events == [("order", "1"), ("order", "2")]
-        connections = dash.rows(
-            "select count(*) as n from pg_stat_activity where application_name like 'crm-elt dashboard%%'"
-            " and datname = current_database()"
-        )
-        assert connections[0]["n"] <= 1 + 8 + 4
 
 
 def test_a_stop_ends_open_streams_so_that_the_server_ends_soon(dash: Dashboard) -> None:
