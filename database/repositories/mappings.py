@@ -78,16 +78,22 @@ async def by_crm_id(
 async def by_key(
     connection: Connection, project_id: str, keys: Sequence[str], *, for_update: bool = False
 ) -> dict[str, MappingRow]:
-    """By idempotency key, as text; texts that are no such keys are found nowhere."""
+    """By idempotency key, as the text given; texts that are no such keys are found nowhere."""
+    texts: dict[UUID, list[str]] = {}
+    for key in keys:
+        try:
+            texts.setdefault(UUID(key), []).append(key)
+        except ValueError:
+            continue  # a person may have typed anything there
     cursor = await connection.execute(
         f"""
         select {_COLUMNS} from sync.mappings
-        where project_id = %s and idempotency_key::text = any(%s)
+        where project_id = %s and idempotency_key = any(%s::uuid[])
         order by mapping_id {"for update" if for_update else ""}
         """,  # noqa: S608
-        [project_id, list(keys)],
+        [project_id, list(texts)],
     )
-    return {str(row["idempotency_key"]): MappingRow(**row) for row in await cursor.fetchall()}
+    return {text: MappingRow(**row) for row in await cursor.fetchall() for text in texts[row["idempotency_key"]]}
 
 
 async def ensure(
