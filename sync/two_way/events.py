@@ -1,11 +1,13 @@
-"""What a drain has changed in core, told to those who listen."""
+"""What a drain has changed in core, for those who listen."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from database.connection import Connection
-from database.repositories import core_changes, stream_events
+from database.repositories import core_changes
+from database.repositories.core import OrderState
 from database.repositories.stream_events import NewEvent
 from sync.folding import Changes
 
@@ -18,6 +20,13 @@ class Drained:
     """Of payments too: one that has left its order is known by it alone."""
     customers: set[str] = field(default_factory=set)
     offers: set[str] = field(default_factory=set)
+    before: dict[str, str] = field(default_factory=dict)
+    """What was told of orders before the transaction, by id."""
+
+    def note(self, states: Mapping[str, OrderState]) -> None:
+        """What is known of orders before they are written: the first word of the transaction stands."""
+        for order_id, state in states.items():
+            self.before.setdefault(order_id, state.told or "")
 
     def add(self, changes: Changes) -> None:
         for orders in (changes.orders, changes.orders_partial, changes.items, changes.payments):
@@ -28,14 +37,11 @@ class Drained:
             self.offers.update(offers)
 
 
-async def publish_changes(connection: Connection, project_id: str, drained: Drained) -> int:
-    """Publish what really changed of it in this transaction, each object once; how many events.
-
-    The last thing that a transaction does, as `stream_events.publish` says. A payload is ids, statuses, sums and times.
-    """
+async def changes_of_core(connection: Connection, project_id: str, drained: Drained) -> list[NewEvent]:
+    """What really changed of it in this transaction, each object once. A payload is ids, statuses, sums and times."""
     events: list[NewEvent] = []
     if drained.orders:
-        rows = await core_changes.orders(connection, project_id, drained.orders)
+        rows = await core_changes.orders(connection, project_id, drained.orders, drained.before)
         events += [NewEvent(project_id, "order", row["order_id"], "crm", row, vms_id=row.pop("vms_id")) for row in rows]
         rows = await core_changes.payments(connection, project_id, drained.orders)
         events += [
@@ -49,5 +55,4 @@ async def publish_changes(connection: Connection, project_id: str, drained: Drai
     if drained.offers:
         rows = await core_changes.offers(connection, project_id, drained.offers)
         events += [NewEvent(project_id, "stock", row["offer_id"], "crm", row, vms_id=row.pop("vms_id")) for row in rows]
-    await stream_events.publish(connection, events)
-    return len(events)
+    return events
