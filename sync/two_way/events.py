@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from database.connection import Connection
 from database.repositories import core_changes
 from database.repositories.core import OrderState
-from database.repositories.stream_events import NewEvent
+from database.repositories.stream_events import Kind, NewEvent
 from sync.folding import Changes
 
 
@@ -39,20 +40,17 @@ class Drained:
 
 async def changes_of_core(connection: Connection, project_id: str, drained: Drained) -> list[NewEvent]:
     """What really changed of it in this transaction, each object once. A payload is ids, statuses, sums and times."""
-    events: list[NewEvent] = []
+    found: list[tuple[Kind, str, list[dict[str, Any]]]] = []
     if drained.orders:
-        rows = await core_changes.orders(connection, project_id, drained.orders, drained.before)
-        events += [NewEvent(project_id, "order", row["order_id"], "crm", row, vms_id=row.pop("vms_id")) for row in rows]
-        rows = await core_changes.payments(connection, project_id, drained.orders)
-        events += [
-            NewEvent(project_id, "payment", row["payment_id"], "crm", row, vms_id=row.pop("vms_id")) for row in rows
-        ]
+        orders = await core_changes.orders(connection, project_id, drained.orders, drained.before)
+        found.append(("order", "order_id", orders))
+        found.append(("payment", "payment_id", await core_changes.payments(connection, project_id, drained.orders)))
     if drained.customers:
-        rows = await core_changes.customers(connection, project_id, drained.customers)
-        events += [
-            NewEvent(project_id, "buyer", row["customer_id"], "crm", row, vms_id=row.pop("vms_id")) for row in rows
-        ]
+        found.append(("buyer", "customer_id", await core_changes.customers(connection, project_id, drained.customers)))
     if drained.offers:
-        rows = await core_changes.offers(connection, project_id, drained.offers)
-        events += [NewEvent(project_id, "stock", row["offer_id"], "crm", row, vms_id=row.pop("vms_id")) for row in rows]
-    return events
+        found.append(("stock", "offer_id", await core_changes.offers(connection, project_id, drained.offers)))
+    return [
+        NewEvent(project_id, kind, row[key], "crm", row, vms_id=row.pop("vms_id"))
+        for kind, key, rows in found
+        for row in rows
+    ]

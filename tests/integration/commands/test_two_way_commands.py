@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from commands.application import application
-from commands.failures import exit_code_of
 from connectors.keycrm.simulator import SimulatorState, create_app
 from database.environment import Environment
 from tests.integration.orchestration import shops
+from tests.support.command_line import Cli, command_line
 from tests.support.http_server import serve
-
-Cli = Callable[..., tuple[int, str, str]]
 
 ORDERS = shops.DAYS * shops.ORDERS_A_DAY
 """None of which names a customer."""
@@ -33,13 +30,7 @@ FIELDS = {
 
 @pytest.fixture
 def cli(environment: Environment, capfd: pytest.CaptureFixture[str]) -> Cli:
-    def call(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = exit_code_of(application, list(words), debug=False)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return command_line(capfd)
 
 
 @pytest.fixture
