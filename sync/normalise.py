@@ -24,6 +24,7 @@ from database.repositories import core, dead_letters, locks, logs, queue, raw, r
 from database.repositories.dead_letters import Letter
 from database.repositories.queue import Entry
 from database.repositories.raw import RawRow
+from database.repositories.stream_events import NewEvent
 from sync import projects
 from sync.failed_records import open_letters
 from sync.folding import Changes, Known, Mapped, fold
@@ -255,7 +256,7 @@ class Writer:
     async def finish(self) -> None:
         """The last writes of the caller's transaction: what it changed is on its way into vms, joins the feed of
         transactions, and is told to those who listen; of what goes into vms they are told when it is there."""
-        news = []
+        news: Sequence[NewEvent] = ()
         if not self._is_replay:
             news = await changes_of_core(self._connection, self._project_id, self._drained)
             if isinstance(self._project, Project):
@@ -352,9 +353,10 @@ class Writer:
                 sales.add(reversal.external_id)
         if self._sales is not None:
             self._sales |= sales
-        states = await core.order_states(connection, project_id, orders) if orders else {}
-        if not self._is_replay:
-            self._drained.note(states)
+        told = not self._is_replay
+        states = await core.order_states(connection, project_id, orders, told=told) if orders else {}
+        if told:
+            await self._drained.note(connection, project_id, orders, states, customers)
         return Known(
             orders=states,
             customers=await core.customer_times(connection, project_id, customers) if customers else {},

@@ -33,8 +33,9 @@ class OrderState:
     has_marketing: bool = False
     marketing_source: str | None = None
     marketing_updated_at: datetime | None = None
-    told: str | None = None
-    """What those who listen know of it: `core_changes.told`."""
+    brief: str | None = None
+    full: str | None = None
+    """What those who listen know of it: `core_changes.told`; None if it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,13 +295,16 @@ _PAYMENTS = _Table(
 )
 
 
-async def order_states(connection: Connection, project_id: str, order_ids: Collection[str]) -> dict[str, OrderState]:
-    """What is known of these orders; those never seen are missing."""
+async def order_states(
+    connection: Connection, project_id: str, order_ids: Collection[str], *, told: bool = False
+) -> dict[str, OrderState]:
+    """What is known of these orders; those never seen are missing. `told`: with what those who listen know."""
+    expressions = core_changes.told("o") if told else "null as brief, null as full"
     cursor = await connection.execute(
         f"""
         select o.order_id, true as exists, o.source_updated_at, o.has_items, o.items_updated_at, o.payments_updated_at,
             m.order_id is not null as has_marketing, m.source as marketing_source,
-            m.source_updated_at as marketing_updated_at, {core_changes.told("o")} as told
+            m.source_updated_at as marketing_updated_at, {expressions}
         from json_array_elements_text(%(ids)s::json) as wanted (order_id)
         join core.orders as o on o.project_id = %(project)s and o.order_id = wanted.order_id
         left join core.order_marketing as m on m.project_id = o.project_id and m.order_id = o.order_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,13 +21,26 @@ class Drained:
     """Of payments too: one that has left its order is known by it alone."""
     customers: set[str] = field(default_factory=set)
     offers: set[str] = field(default_factory=set)
-    before: dict[str, str] = field(default_factory=dict)
-    """What was told of orders before the transaction, by id."""
+    before: dict[str, OrderState | None] = field(default_factory=dict)
+    """Orders as they were before the transaction; None: they were not there."""
 
-    def note(self, states: Mapping[str, OrderState]) -> None:
-        """What is known of orders before they are written: the first word of the transaction stands."""
-        for order_id, state in states.items():
-            self.before.setdefault(order_id, state.told or "")
+    buyers_before: dict[str, str | None] = field(default_factory=dict)
+    """What was told of customers; None: they were not there."""
+
+    async def note(
+        self,
+        connection: Connection,
+        project_id: str,
+        orders: Iterable[str],
+        states: Mapping[str, OrderState],
+        customers: Collection[str],
+    ) -> None:
+        """What is known of orders and customers before they are written: the first word of the transaction stands."""
+        for order_id in orders:
+            self.before.setdefault(order_id, states.get(order_id))
+        buyers = await core_changes.told_of_customers(connection, project_id, customers) if customers else {}
+        for customer_id in customers:
+            self.buyers_before.setdefault(customer_id, buyers.get(customer_id))
 
     def add(self, changes: Changes) -> None:
         for orders in (changes.orders, changes.orders_partial, changes.items, changes.payments):
@@ -46,7 +59,8 @@ async def changes_of_core(connection: Connection, project_id: str, drained: Drai
         found.append(("order", "order_id", orders))
         found.append(("payment", "payment_id", await core_changes.payments(connection, project_id, drained.orders)))
     if drained.customers:
-        found.append(("buyer", "customer_id", await core_changes.customers(connection, project_id, drained.customers)))
+        buyers = await core_changes.customers(connection, project_id, drained.customers, drained.buyers_before)
+        found.append(("buyer", "customer_id", buyers))
     if drained.offers:
         found.append(("stock", "offer_id", await core_changes.offers(connection, project_id, drained.offers)))
     return [

@@ -248,7 +248,8 @@ async def _apply(
     orders = await crm_state.load(connection, project, "order", list(ids["order"]))
     skus = {line["sku"] for item in orders.values() for line in item.fields.get("items", ()) if line["sku"] is not None}
     await _add_needed(connection, project.row.project_id, orders, skus, ids)
-    also = [Ref(entity, crm_id) for entity in ("customer", "article") for crm_id in ids[entity]]
+    also = [Ref("customer", crm_id) for crm_id in ids["customer"]]
+    also += [Ref("article", crm_id) for crm_id in ids["article"]]
     await inbound_queue.take_too(
         connection, project.row.project_id, taken, [ref for ref in also if ref not in taken.refs]
     )

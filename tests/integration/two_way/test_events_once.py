@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,12 +21,14 @@ from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 KEY = "right-key-0123456789"
+NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 OPTIONS = {"source_id": 2, "warehouse_id": 1, "rate_limit": {"requests": 10_000, "per_seconds": 1.0}}
 
 
 @pytest.fixture
 def state() -> SimulatorState:
-    return SimulatorState(api_key=KEY, rate_limit=0)
+    """Its clock stands still: vendors' times are whole seconds, in which much may happen."""
+    return SimulatorState(api_key=KEY, rate_limit=0, clock=lambda: NOW)
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ async def shop(request: pytest.FixtureRequest, world: World, state: SimulatorSta
         "print", crm="keycrm", base_url=base_url, key=KEY, options=OPTIONS, vms={"inbound": request.param}
     )
     buyer = state.add_buyer("Olena", phones=["+380671112233"])
-    state.add_order(buyer=buyer, products=[{"name": "Cup", "price": 100, "quantity": 1}], announce=False)
+    state.add_order(source_id=2, buyer=buyer, products=[{"name": "Cup", "price": 100, "quantity": 1}], announce=False)
     await settle(world)
     await events(world)
     return world
@@ -75,8 +78,11 @@ async def events(world: World) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["event_id"])
 
 
-async def test_a_status_that_a_webhook_told_is_one_event(shop: World, state: SimulatorState, is_inbound: bool) -> None:
-    state.change_status(1, 8, announce=False)
+@pytest.mark.parametrize("later", [timedelta(0), timedelta(hours=1)], ids=["in the same second", "later"])
+async def test_a_status_that_a_webhook_told_is_one_event(
+    shop: World, state: SimulatorState, is_inbound: bool, later: timedelta
+) -> None:
+    state.change_status(1, 8, at=NOW + later, announce=False)
     await hear(shop, state, 1)
     [event] = await events(shop)
     assert (event["kind"], event["entity_id"], event["origin"], event["payload"]["status_id"]) == (
@@ -92,9 +98,11 @@ async def test_a_status_that_a_webhook_told_is_one_event(shop: World, state: Sim
 async def test_a_new_order_that_a_webhook_told_is_one_event(
     shop: World, state: SimulatorState, is_inbound: bool
 ) -> None:
-    state.add_order(buyer=1, products=[{"name": "Pot", "price": 7, "quantity": 2}], announce=False)
+    later = NOW + timedelta(hours=1)
+    pots = [{"name": "Pot", "price": 7, "quantity": 2}]
+    state.add_order(source_id=2, buyer=1, products=pots, at=later, announce=False)
     await hear(shop, state, 2)
-    [event] = [event for event in await events(shop) if event["kind"] == "order"]
+    [event] = await events(shop)
     assert (event["entity_id"], event["payload"]["grand_total"]) == ("2", "14.00")
     assert ("changed" in event["payload"]) is is_inbound
     assert await shop.value("select count(*) from vms.orders") == (2 if is_inbound else 0)
@@ -103,7 +111,7 @@ async def test_a_new_order_that_a_webhook_told_is_one_event(
 async def test_a_payment_that_a_webhook_told_is_one_event_of_the_order_and_one_of_its_own(
     shop: World, state: SimulatorState
 ) -> None:
-    state.add_payment(1, 100, announce=False)
+    state.add_payment(1, 100, at=NOW + timedelta(hours=1), announce=False)
     await hear(shop, state, 1, "order.change_payment_status")
     told = await events(shop)
     assert sorted(event["kind"] for event in told) == ["order", "payment"]
@@ -125,7 +133,9 @@ async def test_what_a_pull_finds_is_one_event_even_if_vms_has_no_place_for_it(
 
 
 async def test_a_change_that_vms_refuses_is_told_once_too(shop: World, state: SimulatorState, is_inbound: bool) -> None:
-    state.add_order(buyer=1, products=[{"name": "Pot", "sku": "NOPE", "price": 7, "quantity": 2}], announce=False)
+    state.add_order(
+        source_id=2, buyer=1, products=[{"name": "Pot", "sku": "NOPE", "price": 7, "quantity": 2}], announce=False
+    )
     await drain_pull_and_refuse(shop)
     [event] = [event for event in await events(shop) if event["kind"] == "order"]
     assert (event["entity_id"], "changed" in event["payload"]) == ("2", False)
