@@ -44,12 +44,13 @@ lint: install ## Style, types, import arrows, Dagster definitions.
 	@$(BIN)/lint-imports
 	@$(BIN)/crm-elt dagster check
 
-bench: install ## Measure ingest, working time, pages of orders, pull and replay, each in one run.
+bench: install ## Measure ingest, working time, pages of orders, pull, replay and the two-way sync, each in one run.
 	@$(BIN)/python -m benchmarks.ingest $(ARGS)
 	@$(BIN)/python -m benchmarks.intervals
 	@$(BIN)/python -m benchmarks.live_orders
 	@$(BIN)/python -m benchmarks.pull
 	@$(BIN)/python -m benchmarks.replay
+	@$(BIN)/python -m benchmarks.latency
 
 lock: install ## Write requirements.lock anew from pyproject.toml.
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

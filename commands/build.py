@@ -8,9 +8,9 @@ import typer
 
 from commands.failures import CommandError
 from commands.output import JsonFlag, console, counted, notes, print_json, progress_bar
-from commands.stack import Stack, open_stack, run
+from commands.stack import Stack, open_stack
+from commands.sync import print_processed, process_now
 from sync import build as builds
-from sync import process
 
 
 def add_to(application: typer.Typer) -> None:
@@ -28,20 +28,16 @@ def build_(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Process what has landed, then build and test the marts with dbt."""
-
-    async def drain(stack: Stack) -> None:
-        async with stack.pool() as pool:
-            await process.process_all(pool)
-
-    run(drain)
+    """Process what has landed, as `process` does, then build and test the marts with dbt."""
+    processed = process_now(quiet=as_json)
     stack = open_stack()
     result = build_marts(
         stack, full_refresh=full_refresh, select=select, unit_tests=unit_tests, all_rows=all_rows, quiet=as_json
     )
     if as_json:
-        print_json(result.as_row())
+        print_json({**result.as_row(), "processed": processed.as_row()})
     else:
+        print_processed(processed)
         console.print(
             f"{counted(result.models, 'model')} built, {result.passed} of {counted(result.tests, 'test')} passed, "
             f"{len(result.failed)} failed, {result.seconds:.1f} s."

@@ -12,7 +12,7 @@ from commands.failures import CommandError
 from commands.output import JsonFlag, ProjectArgument, console, print_json, print_rows, progress_bar
 from commands.stack import Stack, require_project, run
 from connectors.errors import ConfigError
-from sync import normalise, process, pull, reconcile, replay, requests
+from sync import process, pull, reconcile, replay, requests
 from sync.since import read_since, read_time
 
 SinceOption = Annotated[
@@ -101,20 +101,39 @@ def reconcile_(
 
 
 def process_(as_json: JsonFlag = False) -> None:
-    """Apply everything that has landed to the canonical model now."""
-
-    async def work(stack: Stack) -> normalise.DrainResult:
-        async with stack.pool() as pool:
-            with progress_bar("Processing", quiet=as_json) as bar:
-                return await process.process_all(pool, progress=lambda done, total: bar.update(done, total))
-
-    result = run(work)
+    """Apply everything that has landed to the canonical model now, and work off what waits between vms and the CRMs."""
+    result = process_now(quiet=as_json)
     if as_json:
         print_json(result.as_row())
     else:
-        console.print(f"{result.rows} rows processed, {result.events} new status events, {result.failed} failed.")
-        if result.failed:
-            console.print("See `crm-elt dead-letters list` for the failed ones.")
+        print_processed(result)
+
+
+def process_now(*, quiet: bool) -> process.Processed:
+    """What `crm-elt process` does, with a progress bar."""
+
+    async def work(stack: Stack) -> process.Processed:
+        async with stack.pool() as pool:
+            with progress_bar("Processing", quiet=quiet) as bar:
+                return await process.process_now(
+                    pool, stack.keyring, progress=lambda done, total: bar.update(done, total)
+                )
+
+    return run(work)
+
+
+def print_processed(result: process.Processed) -> None:
+    drained, two_way = result.drained, result.two_way.counts()
+    console.print(f"{drained.rows} rows processed, {drained.events} new status events, {drained.failed} failed.")
+    if any(two_way.values()):
+        console.print(
+            f"vms: {two_way['made_in_vms']} made, {two_way['changed_in_vms']} changed, "
+            f"{two_way['failed_to_apply']} failed, {two_way['applied_later']} wait; "
+            f"CRMs: {two_way['sent']} sent, {two_way['skipped']} skipped, {two_way['failed_to_send']} failed, "
+            f"{two_way['sent_later']} wait."
+        )
+    if drained.failed or two_way["failed_to_apply"] or two_way["failed_to_send"]:
+        console.print("See `crm-elt dead-letters list` for the failed ones.")
 
 
 def replay_(

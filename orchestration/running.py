@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import dagster as dg
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 
@@ -18,6 +20,14 @@ _STATUSES = [
 
 _PROJECT_OF_PARTITION = f"dagster/partition/{partitions.PROJECT}"
 _BACKFILLING = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
+RETRY_MINUTES = 5
+"""What does not move is asked for again so often, not at each tick."""
+
+
+def run_key(what: str) -> str:
+    """The key of a run for it that is asked for now: the same one for some minutes."""
+    now = datetime.now(UTC)
+    return f"{what}@{now:%Y-%m-%dT%H}:{now.minute // RETRY_MINUTES}"
 
 
 def in_progress(instance: dg.DagsterInstance, job: str) -> list[dg.DagsterRun]:

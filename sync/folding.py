@@ -212,8 +212,9 @@ class _Folding:
 
     def finish(self) -> Changes:
         for (stream, crm_id), hinted in self._hints.items():
+            # Vendors' times are whole seconds: what changed later in the second of the last reading has not been read.
             read_at = self._state(crm_id).items_updated_at if stream == self._order_stream else None
-            if hinted is None or read_at is None or read_at < hinted:
+            if hinted is None or read_at is None or read_at <= hinted:
                 self._changes.rereads.append((stream, crm_id))
         return self._changes
 

@@ -20,17 +20,18 @@ from connectors.errors import ConfigError, ConnectorError, ErrorWord, SkipRowErr
 from connectors.protocol import Connector
 from connectors.records import Batch
 from database.connection import Connection, Pool
-from database.repositories import core, dead_letters, locks, logs, queue, raw, requests, transactions
+from database.repositories import core, dead_letters, locks, logs, queue, raw, requests, stream_events, transactions
 from database.repositories.dead_letters import Letter
 from database.repositories.queue import Entry
 from database.repositories.raw import RawRow
+from database.repositories.stream_events import NewEvent
 from sync import projects
 from sync.failed_records import open_letters
 from sync.folding import Changes, Known, Mapped, fold
 from sync.projects import Lookup, Project
 from sync.record_errors import describe, is_of_a_record
 from sync.tracebacks import frames
-from sync.two_way.events import Drained, publish_changes
+from sync.two_way.events import Drained, changes_of_core
 from sync.two_way.touched import Touched, without_echoes
 from sync.validation import check
 
@@ -254,12 +255,14 @@ class Writer:
 
     async def finish(self) -> None:
         """The last writes of the caller's transaction: what it changed is on its way into vms, joins the feed of
-        transactions, and is told to those who listen."""
-        if isinstance(self._project, Project) and not self._is_replay:
-            await self._touched.enqueue(self._connection, self._project)
-        await transactions.note_changes(self._connection, self._project_id, self._sales)
+        transactions, and is told to those who listen; of what goes into vms they are told when it is there."""
+        news: Sequence[NewEvent] = ()
         if not self._is_replay:
-            await publish_changes(self._connection, self._project_id, self._drained)  # last: it takes a lock of all
+            news = await changes_of_core(self._connection, self._project_id, self._drained)
+            if isinstance(self._project, Project):
+                news = await self._touched.enqueue(self._connection, self._project, news)
+        await transactions.note_changes(self._connection, self._project_id, self._sales)
+        await stream_events.publish(self._connection, news)  # last: it takes a lock of all
 
     def _map(self, row: RawRow) -> Batch:
         if row.body is None or row.crm is None or row.arrived_at is None:
@@ -350,8 +353,12 @@ class Writer:
                 sales.add(reversal.external_id)
         if self._sales is not None:
             self._sales |= sales
+        told = not self._is_replay
+        states = await core.order_states(connection, project_id, orders, told=told) if orders else {}
+        if told:
+            await self._drained.note(connection, project_id, orders, states, customers)
         return Known(
-            orders=await core.order_states(connection, project_id, orders) if orders else {},
+            orders=states,
             customers=await core.customer_times(connection, project_id, customers) if customers else {},
             events=await core.events_of(connection, project_id, guesses) if guesses else {},
             currencies=await core.source_currencies(connection, project_id) if orders else {},

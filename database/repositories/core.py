@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from database.connection import Connection
+from database.repositories import core_changes
 
 Row = Mapping[str, Any]
 """Column -> value; a column that is missing is null."""
@@ -32,6 +33,9 @@ class OrderState:
     has_marketing: bool = False
     marketing_source: str | None = None
     marketing_updated_at: datetime | None = None
+    brief: str | None = None
+    full: str | None = None
+    """What those who listen know of it: `core_changes.told`; None if it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,17 +295,20 @@ _PAYMENTS = _Table(
 )
 
 
-async def order_states(connection: Connection, project_id: str, order_ids: Collection[str]) -> dict[str, OrderState]:
-    """What is known of these orders; those never seen are missing."""
+async def order_states(
+    connection: Connection, project_id: str, order_ids: Collection[str], *, told: bool = False
+) -> dict[str, OrderState]:
+    """What is known of these orders; those never seen are missing. `told`: with what those who listen know."""
+    expressions = core_changes.told("o") if told else "null as brief, null as full"
     cursor = await connection.execute(
-        """
+        f"""
         select o.order_id, true as exists, o.source_updated_at, o.has_items, o.items_updated_at, o.payments_updated_at,
             m.order_id is not null as has_marketing, m.source as marketing_source,
-            m.source_updated_at as marketing_updated_at
+            m.source_updated_at as marketing_updated_at, {expressions}
         from json_array_elements_text(%(ids)s::json) as wanted (order_id)
         join core.orders as o on o.project_id = %(project)s and o.order_id = wanted.order_id
         left join core.order_marketing as m on m.project_id = o.project_id and m.order_id = o.order_id
-        """,
+        """,  # noqa: S608
         {"ids": _document(list(order_ids)), "project": project_id},
     )
     return {row.pop("order_id"): OrderState(**row) for row in await cursor.fetchall()}

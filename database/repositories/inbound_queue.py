@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
 
 from database.connection import Connection
 
@@ -21,6 +23,45 @@ class Ref:
     crm_id: str
 
 
+News = Mapping[str, Any]
+"""A change of core that is told once its object has been looked at: kind, entity_id, payload, vms_id of a NewEvent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why an object is to wait in the queue."""
+
+    reason: str
+    waits_for: tuple[str, ...] = ()
+    """Keys of what it needs, `article:SKU` or `customer:ID`: `release` lets go of it once that is there."""
+
+
+@dataclass(slots=True)
+class Taken:
+    refs: dict[Ref, None] = field(default_factory=dict)
+    """Each once, the oldest first."""
+    news: dict[Ref, dict[tuple[str, str], News]] = field(default_factory=dict)
+    """By kind and id; the newest of each."""
+    holds: dict[Ref, int] = field(default_factory=dict)
+    """How often it has been held back; those that never were are missing."""
+
+    def keep(self, refs: Collection[Ref]) -> None:
+        """Of all that was taken these alone: the others are in the queue again."""
+        for ref in [ref for ref in self.refs if ref not in refs]:
+            del self.refs[ref]
+            self.news.pop(ref, None)
+            self.holds.pop(ref, None)
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        for row in sorted(rows, key=lambda row: row["queue_id"]):
+            ref = Ref(row["entity_type"], row["crm_entity_id"])
+            self.refs.setdefault(ref)
+            if row["attempts"]:
+                self.holds[ref] = max(self.holds.get(ref, 0), row["attempts"])
+            for news in row["news"]:
+                self.news.setdefault(ref, {})[news["kind"], news["entity_id"]] = news
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
     count: int
@@ -33,18 +74,28 @@ def lock_name(project_id: str) -> str:
     return f"inbound.{project_id}"
 
 
-async def enqueue(connection: Connection, project_id: str, ids: Mapping[Entity, Collection[str]]) -> None:
-    """Queue objects: what they need (customers, articles) before the orders."""
-    rows = [(entity, crm_id) for entity in ENTITIES for crm_id in sorted(ids.get(entity, ()))]
-    if rows:
-        await connection.execute(
-            """
-            insert into sync.inbound_queue (project_id, entity_type, crm_entity_id)
-            select %s, r.entity, r.id
-            from unnest(%s::text[], %s::text[]) with ordinality as r (entity, id, position) order by r.position
-            """,
-            [project_id, [row[0] for row in rows], [row[1] for row in rows]],
-        )
+async def enqueue(
+    connection: Connection,
+    project_id: str,
+    ids: Mapping[Entity, Collection[str]],
+    news: Mapping[Ref, Sequence[News]] | None = None,
+) -> None:
+    """Queue objects: what they need (customers, articles) before the orders. `news`: what is told of them then."""
+    refs = [Ref(entity, crm_id) for entity in ENTITIES for crm_id in sorted(ids.get(entity, ()))]
+    if not refs:
+        return
+    await connection.execute(
+        """
+        insert into sync.inbound_queue (project_id, entity_type, crm_entity_id, news)
+        select %s, r.entity, r.id, r.news
+        from unnest(%s::text[], %s::text[], %s::jsonb[]) with ordinality as r (entity, id, news, position)
+        order by r.position
+        """,
+        [
+            project_id, [ref.entity for ref in refs], [ref.crm_id for ref in refs],
+            [_json((news or {}).get(ref, ())) for ref in refs],
+        ],
+    )  # fmt: skip
 
 
 async def due_projects(connection: Connection) -> list[str]:
@@ -71,7 +122,7 @@ async def due_projects(connection: Connection) -> list[str]:
     return [row["project_id"] for row in await cursor.fetchall()]
 
 
-async def take(connection: Connection, project_id: str, limit: int) -> list[Ref]:
+async def take(connection: Connection, project_id: str, limit: int) -> Taken:
     """Take the objects of the project's oldest entries out of the queue, with all entries that they have.
 
     The caller has to read core in later statements: what an entry tells of is committed, and seen by these.
@@ -88,24 +139,90 @@ async def take(connection: Connection, project_id: str, limit: int) -> list[Ref]
         delete from sync.inbound_queue as q
         using (select distinct entity_type, crm_entity_id from head) as h
         where q.project_id = %(project)s and q.entity_type = h.entity_type and q.crm_entity_id = h.crm_entity_id
-        returning q.queue_id, q.entity_type, q.crm_entity_id
+        returning q.queue_id, q.entity_type, q.crm_entity_id, q.attempts, q.news
         """,
         {"project": project_id, "limit": limit},
     )
-    rows = sorted(await cursor.fetchall(), key=lambda row: row["queue_id"])
-    return list(dict.fromkeys(Ref(row["entity_type"], row["crm_entity_id"]) for row in rows))
+    taken = Taken()
+    taken.add(await cursor.fetchall())
+    return taken
 
 
-async def put_back(connection: Connection, project_id: str, refs: Collection[Ref], seconds: float) -> None:
-    """Let these objects be taken again after a while."""
-    if refs:
+async def take_too(connection: Connection, project_id: str, taken: Taken, refs: Collection[Ref]) -> None:
+    """Take these objects as well, if they are in the queue: others need them now."""
+    if not refs:
+        return
+    cursor = await connection.execute(
+        """
+        delete from sync.inbound_queue as q
+        using unnest(%s::text[], %s::text[]) as r (entity, id)
+        where q.project_id = %s and q.entity_type = r.entity and q.crm_entity_id = r.id
+        returning q.queue_id, q.entity_type, q.crm_entity_id, q.attempts, q.news
+        """,
+        [[ref.entity for ref in refs], [ref.crm_id for ref in refs], project_id],
+    )
+    taken.add(await cursor.fetchall())
+
+
+async def put_back(
+    connection: Connection, project_id: str, taken: Taken, refs: Collection[Ref], seconds: float
+) -> None:
+    """Let these objects, with what is to be told of them, be taken again after a while."""
+    await _return(connection, project_id, taken, dict.fromkeys(refs), dict.fromkeys(refs, seconds))
+
+
+async def hold(
+    connection: Connection, project_id: str, taken: Taken, holds: Mapping[Ref, Hold], seconds: Mapping[Ref, float]
+) -> None:
+    """Let these objects wait for what they need, or so long."""
+    await _return(connection, project_id, taken, holds, seconds)
+
+
+async def _return(
+    connection: Connection,
+    project_id: str,
+    taken: Taken,
+    refs: Mapping[Ref, Hold | None],
+    seconds: Mapping[Ref, float],
+) -> None:
+    if not refs:
+        return
+    rows = [
+        {
+            "entity": ref.entity,
+            "id": ref.crm_id,
+            "seconds": seconds[ref],
+            "attempts": taken.holds.get(ref, 0) + (0 if held is None else 1),
+            "reason": None if held is None else held.reason,
+            "waits_for": None if held is None else held.waits_for,
+            "news": list(taken.news.get(ref, {}).values()),
+        }
+        for ref, held in refs.items()
+    ]
+    await connection.execute(
+        """
+        insert into sync.inbound_queue (
+            project_id, entity_type, crm_entity_id, attempts, not_before, reason, waits_for, news
+        )
+        select %s, r.entity, r.id, r.attempts, clock_timestamp() + r.seconds * interval '1 second', r.reason,
+            r.waits_for, r.news
+        from jsonb_to_recordset(%s::jsonb) as r (
+            entity text, id text, seconds float8, attempts integer, reason text, waits_for text[], news jsonb
+        )
+        """,
+        [project_id, _json(rows)],
+    )
+
+
+async def release(connection: Connection, project_id: str, keys: Collection[str]) -> None:
+    """What waits for any of these is due now."""
+    if keys:
         await connection.execute(
             """
-            insert into sync.inbound_queue (project_id, entity_type, crm_entity_id, not_before)
-            select %s, r.entity, r.id, clock_timestamp() + %s * interval '1 second'
-            from unnest(%s::text[], %s::text[]) as r (entity, id)
+            update sync.inbound_queue set not_before = clock_timestamp()
+            where project_id = %s and waits_for && %s::text[] and not_before > clock_timestamp()
             """,
-            [project_id, seconds, [ref.entity for ref in refs], [ref.crm_id for ref in refs]],
+            [project_id, list(keys)],
         )
 
 
@@ -152,3 +269,7 @@ async def backlog(connection: Connection, project_id: str | None = None) -> Back
     row = await cursor.fetchone()
     assert row is not None
     return Backlog(**row)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

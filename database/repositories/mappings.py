@@ -49,45 +49,48 @@ async def by_vms_id(
     connection: Connection, project_id: str, entity: str, ids: Sequence[int], *, for_update: bool = False
 ) -> dict[int, MappingRow]:
     """Those there are. `for_update` locks them, in one order for everybody."""
-    cursor = await connection.execute(
-        f"""
-        select {_COLUMNS} from sync.mappings
-        where project_id = %s and entity_type = %s and vms_entity_id = any(%s)
-        order by mapping_id {"for update" if for_update else ""}
-        """,  # noqa: S608
-        [project_id, entity, list(ids)],
+    rows = await _find(
+        connection, "entity_type = %s and vms_entity_id = any(%s)", project_id, entity, list(ids), for_update=for_update
     )
-    return {row["vms_entity_id"]: MappingRow(**row) for row in await cursor.fetchall()}
+    return {row.vms_entity_id: row for row in rows}
 
 
 async def by_crm_id(
     connection: Connection, project_id: str, entity: str, ids: Sequence[str], *, for_update: bool = False
 ) -> dict[str, MappingRow]:
     """Those there are. `for_update` locks them, in one order for everybody."""
-    cursor = await connection.execute(
-        f"""
-        select {_COLUMNS} from sync.mappings
-        where project_id = %s and entity_type = %s and crm_entity_id = any(%s)
-        order by mapping_id {"for update" if for_update else ""}
-        """,  # noqa: S608
-        [project_id, entity, list(ids)],
+    rows = await _find(
+        connection, "entity_type = %s and crm_entity_id = any(%s)", project_id, entity, list(ids), for_update=for_update
     )
-    return {row["crm_entity_id"]: MappingRow(**row) for row in await cursor.fetchall()}
+    return {row.crm_entity_id: row for row in rows if row.crm_entity_id is not None}
 
 
 async def by_key(
     connection: Connection, project_id: str, keys: Sequence[str], *, for_update: bool = False
 ) -> dict[str, MappingRow]:
-    """By idempotency key, as text; texts that are no such keys are found nowhere."""
+    """By idempotency key, as the text given; texts that are no such keys are found nowhere."""
+    texts: dict[UUID, list[str]] = {}
+    for key in keys:
+        try:
+            texts.setdefault(UUID(key), []).append(key)
+        except ValueError:
+            continue  # a person may have typed anything there
+    rows = await _find(connection, "idempotency_key = any(%s::uuid[])", project_id, list(texts), for_update=for_update)
+    return {text: row for row in rows for text in texts[row.idempotency_key]}
+
+
+async def _find(
+    connection: Connection, condition: str, project_id: str, *values: Any, for_update: bool
+) -> list[MappingRow]:
     cursor = await connection.execute(
         f"""
         select {_COLUMNS} from sync.mappings
-        where project_id = %s and idempotency_key::text = any(%s)
+        where project_id = %s and {condition}
         order by mapping_id {"for update" if for_update else ""}
         """,  # noqa: S608
-        [project_id, list(keys)],
+        [project_id, *values],
     )
-    return {str(row["idempotency_key"]): MappingRow(**row) for row in await cursor.fetchall()}
+    return [MappingRow(**row) for row in await cursor.fetchall()]
 
 
 async def ensure(

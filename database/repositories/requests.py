@@ -21,6 +21,12 @@ from database.repositories.words import ErrorWord
 _KEY = "project_id, coalesce(stream, ''), coalesce(crm_id, ''), is_full, coalesce(since, '-infinity')"
 _COLUMNS = "request_id, project_id, stream, crm_id, since, is_full, origin, attempts"
 
+_BEING_READ = """exists (
+                    select from sync.requests as running
+                    where running.state = 'running' and running.project_id = r.project_id
+                        and running.stream = r.stream and running.crm_id = r.crm_id
+                )"""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -131,7 +137,8 @@ async def claim(
     """Take the oldest request that is due and hold its lock on this connection until `release`; None if there is none.
 
     `single_only`: for one object only. `older_than`: due for at least so many seconds. `request_id`: this one alone.
-    Requests of disabled projects wait, except those that a person made, which should be told.
+    Requests of disabled projects wait, except those that a person made, which should be told. One for an object that is
+    being read waits too: the answer of the later one must not be overtaken by that of the earlier one.
     """
     async with connection.transaction():
         cursor = await connection.execute(
@@ -148,6 +155,7 @@ async def claim(
                     or greatest(r.not_before, r.requested_at) <= clock_timestamp() - %(age)s * interval '1 second'
                 )
                 and r.project_id <> all(%(excluded)s)
+                and not {_BEING_READ}
             order by greatest(r.not_before, r.requested_at), r.request_id
             limit 1
             for update of r skip locked
@@ -176,9 +184,10 @@ async def claim_more(connection: Connection, first: Request, limit: int) -> list
     cursor = await connection.execute(
         f"""
         with due as materialized (
-            select project_id, request_id from sync.requests
+            select project_id, request_id from sync.requests as r
             where state = 'queued' and not_before <= clock_timestamp() and project_id = %(project)s
                 and stream = %(stream)s and crm_id is not null and origin <> 'manual'
+                and not {_BEING_READ}
             order by greatest(not_before, requested_at), request_id
             limit %(limit)s
             for update skip locked

@@ -132,3 +132,28 @@ async def abandon_dead(connection: Connection, project_id: str) -> list[int]:
         {"project": project_id, "prefix": locks.PREFIX + lock_name(0)[:-1]},
     )
     return [row["run_id"] for row in await cursor.fetchall()]
+
+
+async def is_pulling(connection: Connection, project_id: str, seconds: float) -> bool:
+    """Whether a pull of the project is under way, of which the process lives, or ended less than so long ago: what it
+    has landed is still on its way, and its next stream may be about to begin."""
+    cursor = await connection.execute(
+        """
+        with running as materialized (
+            select run_id from sync.runs
+            where project_id = %(project)s and state = 'running' and kind in ('pull', 'backfill')
+        )
+        select exists (
+            select from running
+            where not pg_try_advisory_xact_lock_shared(hashtextextended(%(prefix)s || run_id, 0))
+        ) or exists (
+            select from sync.runs
+            where project_id = %(project)s and kind in ('pull', 'backfill')
+                and finished_at > clock_timestamp() - %(seconds)s * interval '1 second'
+                and started_at > clock_timestamp() - interval '1 day'
+        ) as flag
+        """,
+        {"project": project_id, "prefix": locks.PREFIX + lock_name(0)[:-1], "seconds": seconds},
+    )
+    row = await cursor.fetchone()
+    return bool(row and row["flag"])

@@ -27,7 +27,8 @@ async def entities(connection: Connection, project_id: str) -> list[dict[str, An
             group by entity_type
         ),
         inbound as (
-            select entity_type, count(*) as waiting,
+            select entity_type, count(*) as waiting, count(*) filter (where reason is not null) as held,
+                (array_agg(reason order by queue_id) filter (where reason is not null))[1] as reason,
                 extract(epoch from clock_timestamp() - min(enqueued_at))::float8 as seconds
             from sync.inbound_queue where project_id = %(project)s
             group by entity_type
@@ -54,7 +55,8 @@ async def entities(connection: Connection, project_id: str) -> list[dict[str, An
         )
         select e.entity, coalesce(o.waiting, 0) as outbox_waiting, coalesce(o.sending, 0) as outbox_sending,
             o.seconds as outbox_oldest_seconds, coalesce(i.waiting, 0) as inbound_waiting,
-            i.seconds as inbound_oldest_seconds, coalesce(l.linked, 0) as linked, coalesce(l.pending, 0) as pending,
+            i.seconds as inbound_oldest_seconds, coalesce(i.held, 0) as inbound_held, i.reason as inbound_held_reason,
+            coalesce(l.linked, 0) as linked, coalesce(l.pending, 0) as pending,
             coalesce(l.errors, 0) as errors, n.error_message as last_error, l.last_outbound_at, l.last_inbound_at,
             greatest(l.last_outbound_at, l.last_inbound_at) as last_synced_at,
             coalesce(d.conflicts, 0) as open_conflicts

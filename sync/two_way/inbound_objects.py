@@ -11,7 +11,7 @@ from typing import Any
 
 from database.connection import Connection
 from database.repositories import inbound_queue, ledger, mappings, outbox, vms_writing, wakes
-from database.repositories.inbound_queue import Ref
+from database.repositories.inbound_queue import Hold, Ref
 from database.repositories.ledger import Written
 from database.repositories.mappings import MappingRow
 from sync.projects import Project
@@ -23,11 +23,14 @@ from sync.two_way.objects import CrmObject, Entity, Value, VmsObject
 
 DIRECTION = "inbound"
 DELETED = "The CRM has deleted it: delete it in vms too, or make it anew at the CRM."
+NOT_WHOLE = Hold("Only a part of it is known so far: the whole record is being read from the CRM.")
+"""An object that vms does not have is made of the whole record, which is asked for by whoever told of a part."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a portion came to. An object that is neither failed nor put back is in step, or of no concern to vms."""
+    """What a portion came to. An object that is in none of `failed`, `put_back` and `held` is in step, or of no concern
+    to vms."""
 
     made: int = 0
     changed: int = 0
@@ -35,6 +38,8 @@ class Outcome:
     """Why nothing of it was written, one sentence each."""
     put_back: set[Ref] = field(default_factory=set)
     """Somebody is writing or sending it just now."""
+    held: dict[Ref, Hold] = field(default_factory=dict)
+    """What it needs is about to come."""
     changes: list[Change] = field(default_factory=list)
     """What was made or changed in vms, for those who listen."""
 
@@ -44,6 +49,7 @@ class Outcome:
         for ref, reasons in other.failed.items():
             self.fail(ref, reasons)
         self.put_back |= other.put_back
+        self.held |= other.held
         self.changes += other.changes
 
     def fail(self, ref: Ref, reasons: Sequence[str]) -> None:
@@ -57,7 +63,7 @@ class Task:
     entity: Entity
     items: Mapping[str, CrmObject]
     """By CRM id."""
-    check: Callable[[CrmObject, Mapping[str, Value], bool], list[str] | None]
+    check: Callable[[CrmObject, Mapping[str, Value], bool], list[str] | Hold | None]
     """Object, what is to be written of it, whether vms does not have it yet -> reasons against it; None: not now."""
     ref: Callable[[CrmObject], Ref]
     orders: Mapping[str, int] = field(default_factory=dict)
@@ -103,14 +109,14 @@ class Bringer:
             if one is not None:
                 merged.append(one)
         known = here.keys() | waiting | found.wrong.keys()
-        new = [
-            item
-            for crm_id, item in task.items.items()
-            if crm_id not in known
-            and not item.is_deleted
-            and item.details.get("is_whole", True)  # else the whole record follows
-            and self._is_sound(task, item, item.as_vms, is_new=True)
-        ]
+        new = []
+        for crm_id, item in task.items.items():
+            if crm_id in known or item.is_deleted:
+                continue
+            if not item.details.get("is_whole", True):
+                self._outcome.held[task.ref(item)] = NOT_WHOLE
+            elif self._is_sound(task, item, item.as_vms, is_new=True):
+                new.append(item)
         in_step = {one.item.crm_id: one.mapping.vms_entity_id for one in merged}
         made = await inbound_write.insert(
             self._connection, self._project_id, task.entity, new, self._project.row.crm, task.orders
@@ -177,6 +183,8 @@ class Bringer:
         reasons = task.check(item, values, is_new)
         if reasons is None:
             self._outcome.put_back.add(task.ref(item))
+        elif isinstance(reasons, Hold):
+            self._outcome.held[task.ref(item)] = reasons
         elif reasons:
             self._outcome.fail(task.ref(item), reasons)
         return reasons == []

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from connectors.records import Batch
 from database.connection import Connection
 from database.repositories import crm_objects, inbound_queue, ledger
+from database.repositories.inbound_queue import Entity, News, Ref
+from database.repositories.stream_events import NewEvent
 from sync.folding import Mapped
 from sync.projects import Project
 from sync.two_way.flags import flags_of
@@ -40,17 +42,41 @@ class Touched:
         self.offers.update(stock.offer_id for stock in batch.stocks)
         self.products.update(product.product_id for product in batch.products)
 
-    async def enqueue(self, connection: Connection, project: Project) -> None:
-        """Have all that was touched looked at, if the project wants it in vms."""
+    async def enqueue(self, connection: Connection, project: Project, news: Sequence[NewEvent]) -> Sequence[NewEvent]:
+        """Have all that was touched looked at, if the project wants it in vms. What is `news` of these objects is told
+        by whoever looks at them; the rest of it is given back."""
         if not (self.orders or self.customers or self.offers or self.products) or not flags_of(project.row).inbound:
-            return
+            return news
         project_id = project.row.project_id
         offers = set(self.offers)
         if self.products:
             offers.update(await crm_objects.offers_of_products(connection, project_id, self.products))
-        await inbound_queue.enqueue(
-            connection, project_id, {"customer": self.customers, "article": offers, "order": self.orders}
-        )
+        ids: dict[Entity, set[str]] = {"customer": self.customers, "article": offers, "order": self.orders}
+        later: dict[Ref, list[News]] = {}
+        rest = []
+        for event in news:
+            ref = _ref(event)
+            if ref.crm_id not in ids[ref.entity]:
+                rest.append(event)
+                continue
+            later.setdefault(ref, []).append(
+                {"kind": event.kind, "entity_id": event.entity_id, "payload": event.payload, "vms_id": event.vms_id}
+            )
+        await inbound_queue.enqueue(connection, project_id, ids, later)
+        return rest
+
+
+def _ref(event: NewEvent) -> Ref:
+    """The object that is looked at for it: payments come with their orders."""
+    match event.kind:
+        case "payment":
+            return Ref("order", event.payload["order_id"])
+        case "order":
+            return Ref("order", event.entity_id)
+        case "buyer":
+            return Ref("customer", event.entity_id)
+        case "stock":
+            return Ref("article", event.entity_id)
 
 
 async def without_echoes(

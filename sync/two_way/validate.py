@@ -11,19 +11,38 @@ _SUMS = {"discount": "its discount", "shipping_price": "its shipping price"}
 _ARTICLE_NUMBERS = {"price": "its price", "purchased_price": "its purchase price", "stock": "its stock"}
 
 
-def order(
-    item: CrmObject, values: Mapping[str, Value], articles: Collection[str], *, is_new: bool, has_customer: bool
-) -> list[str]:
-    """`values` are to be written; `articles` are the skus that vms has; `has_customer`: vms has the order's customer,
-    or the order goes on having the one that it has."""
-    reasons = []
-    if not has_customer:
-        customer = item.details.get("customer_id")
-        reasons.append(
-            "The order names no customer: name one at the CRM."
-            if customer is None
-            else f"{unknown_customer(customer)}: read it from the CRM, or see its own dead letter."
+def missing(
+    item: CrmObject, values: Mapping[str, Value], articles: Collection[str], *, has_customer: bool
+) -> dict[str, str]:
+    """What an order needs that vms does not have: reasons by `customer_key` and `article_key`. `articles` are the skus
+    that vms has; `has_customer`: vms has the order's customer, or the order goes on having the one that it has."""
+    reasons = {}
+    customer = item.details.get("customer_id")
+    if not has_customer and customer is not None:
+        reasons[customer_key(customer)] = (
+            f"{unknown_customer(customer)}: read it from the CRM, or see its own dead letter."
         )
+    for line in values.get("items", ()):
+        if line["sku"] is not None and line["sku"] not in articles:
+            reasons[article_key(line["sku"])] = (
+                f"{unknown_article(line['sku'])}: add it to vms, or have the CRM's articles read."
+            )
+    return reasons
+
+
+def customer_key(crm_id: str) -> str:
+    return f"customer:{crm_id}"
+
+
+def article_key(sku: str) -> str:
+    return f"article:{sku}"
+
+
+def order(item: CrmObject, values: Mapping[str, Value], *, is_new: bool, has_customer: bool) -> list[str]:
+    """Of an order, apart from what is `missing`; `values` are to be written."""
+    reasons = []
+    if not has_customer and item.details.get("customer_id") is None:
+        reasons.append("The order names no customer: name one at the CRM.")
     if is_new and "status" not in values:
         status = item.details.get("status_id")
         reasons.append(
@@ -37,15 +56,13 @@ def order(
     reasons += [f"The order has a negative sum: {told} is {values[name]}." for name, told in _SUMS.items()
                 if _is_negative(values.get(name))]  # fmt: skip
     for number, line in enumerate(values.get("items", ()), start=1):
-        reasons += _line(line, number, articles)
+        reasons += _line(line, number)
     return reasons
 
 
-def _line(line: Mapping[str, Value], number: int, articles: Collection[str]) -> list[str]:
+def _line(line: Mapping[str, Value], number: int) -> list[str]:
     what = f"line {number} ({line['sku'] or line['name'] or 'without a name'})"
     reasons = []
-    if line["sku"] is not None and line["sku"] not in articles:
-        reasons.append(f"{unknown_article(line['sku'])}: add it to vms, or have the CRM's articles read.")
     if _number(line["quantity"]) <= 0:
         reasons.append(f"The quantity of {what} is {line['quantity']}: it has to be above 0.")
     reasons += [f"The {name} of {what} is negative: {line[name]}." for name in ("price", "discount")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -44,8 +45,8 @@ class SimulatedBase(SimulatedCrm):
         self._customer = state.add_customer("Олена Шевченко", "+380501234567")
         self._touches = 0
 
-    def base_url(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def base_url(self) -> str: ...
 
     def account(self, **changes: Any) -> Account:
         values: dict[str, Any] = {

@@ -111,7 +111,7 @@ class BusyAccount(ABC, Generic[C]):
             self._change(crm_id, self.fates[crm_id])
         for _ in range(new):
             crm_id = self.crm.add()
-            fate = self.fates[crm_id] = Fate([self.first_status(crm_id)] if self.has_orders else [], self.first_note)
+            fate = self.fates[crm_id] = Fate(self.first_statuses(crm_id), self.first_note)
             if self.sells_at_once:
                 fate.sale, fate.amount = self.sale_id(crm_id), self.price
 
@@ -126,10 +126,7 @@ class BusyAccount(ABC, Generic[C]):
         elif act < 0.6 and self.can_delete:
             self.crm.remove(crm_id)
             fate.is_deleted, fate.amount = True, None
-        elif act < 0.75 and self.has_orders and fate.amount is None:
-            if (status := self.move(crm_id)) != fate.statuses[-1]:
-                fate.statuses.append(status)
-        else:
+        elif act >= 0.75 or not self.enter_another(crm_id, fate):
             self.touch(crm_id, fate)
 
     def touch(self, crm_id: str, fate: Fate) -> None:
@@ -137,12 +134,13 @@ class BusyAccount(ABC, Generic[C]):
         self.crm.touch(crm_id)
         fate.note = f"note {self._notes}"
 
-    def first_status(self, crm_id: str) -> str:
-        raise NotImplementedError
+    def first_statuses(self, crm_id: str) -> list[str]:
+        """The status of a new record, as core names it; none if it is no order."""
+        return []
 
-    def move(self, crm_id: str) -> str:
-        """Put an order into a status, which may be the one it has; core's name of it."""
-        raise NotImplementedError
+    def enter_another(self, crm_id: str, fate: Fate) -> bool:
+        """Put a record into another status; whether it is one that has any, and may be moved now."""
+        return False
 
     def sale_id(self, crm_id: str) -> str:
         return f"{self.name.upper()}-{crm_id}"
@@ -150,8 +148,8 @@ class BusyAccount(ABC, Generic[C]):
     @abstractmethod
     def sell(self, crm_id: str) -> None: ...
 
-    def undo(self, crm_id: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def undo(self, crm_id: str) -> None: ...
 
     def sales(self) -> dict[str, Decimal | None]:
         """External id -> amount, None where it was taken back."""
@@ -168,8 +166,31 @@ class BusyAccount(ABC, Generic[C]):
         return {crm_id: fate.statuses for crm_id, fate in self.fates.items() if self.has_orders}
 
 
-class BusyKeyCrm(BusyAccount[SimulatedKeyCrm]):
-    name, price, has_orders = "keycrm", Decimal("401.00"), True
+class BusyOrders(BusyAccount[C]):
+    """One whose records are orders of core."""
+
+    has_orders = True
+
+    @abstractmethod
+    def first_status(self, crm_id: str) -> str: ...
+
+    @abstractmethod
+    def move(self, crm_id: str) -> str:
+        """Put an order into a status, which may be the one it has; core's name of it."""
+
+    def first_statuses(self, crm_id: str) -> list[str]:
+        return [self.first_status(crm_id)]
+
+    def enter_another(self, crm_id: str, fate: Fate) -> bool:
+        if fate.amount is not None:
+            return False
+        if (status := self.move(crm_id)) != fate.statuses[-1]:
+            fate.statuses.append(status)
+        return True
+
+
+class BusyKeyCrm(BusyOrders[SimulatedKeyCrm]):
+    name, price = "keycrm", Decimal("401.00")
 
     def first_status(self, crm_id: str) -> str:
         return "1"
@@ -187,8 +208,8 @@ class BusyKeyCrm(BusyAccount[SimulatedKeyCrm]):
         self.state.delete_payment(payment["id"], announce=False)
 
 
-class BusyRetailCrm(BusyAccount[SimulatedRetailCrm]):
-    name, price, has_orders, can_delete = "retailcrm", Decimal("401.00"), True, True
+class BusyRetailCrm(BusyOrders[SimulatedRetailCrm]):
+    name, price, can_delete = "retailcrm", Decimal("401.00"), True
 
     def first_status(self, crm_id: str) -> str:
         return "new"
@@ -216,8 +237,8 @@ class BusyYclients(BusyAccount[SimulatedYclients]):
         self.state.refund(int(crm_id))
 
 
-class BusyAmoCrm(BusyAccount[SimulatedAmoCrm]):
-    name, price, has_orders, can_delete = "amocrm", Decimal("289.50"), True, True
+class BusyAmoCrm(BusyOrders[SimulatedAmoCrm]):
+    name, price, can_delete = "amocrm", Decimal("289.50"), True
 
     @property
     def pipeline(self) -> int:
@@ -256,15 +277,15 @@ class _BusyBase(BusyAccount[SimulatedBase]):
     def sell(self, crm_id: str) -> None:
         self.state.change(self.key(crm_id), Posted=True, DeletionMark=False)
 
-
-class BusyOData(_BusyBase):
-    name = "odata"
-
     def undo(self, crm_id: str) -> None:
         if self.chance.random() < 0.5:
             self.state.unpost(self.key(crm_id))
         else:
             self.state.mark_deleted(self.key(crm_id))
+
+
+class BusyOData(_BusyBase):
+    name = "odata"
 
     def sale_id(self, crm_id: str) -> str:
         return f"1C-{crm_id}"
@@ -315,8 +336,8 @@ class BusyRenovatio(BusyAccount[SimulatedRenovatio]):
         return crm_id
 
 
-class BusyOrchard(BusyAccount[SimulatedOrchard]):
-    name, price, has_orders = "custom", Decimal("77.25"), True
+class BusyOrchard(BusyOrders[SimulatedOrchard]):
+    name, price = "custom", Decimal("77.25")
     first_note = "Чашка 😀"
 
     def __init__(self, crm: SimulatedOrchard, seed: int) -> None:

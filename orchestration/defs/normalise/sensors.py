@@ -1,7 +1,5 @@
 """Drains raw and imports uploaded files where the relay does not: it is down, or behind."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
 from database.connection import Connection
@@ -11,14 +9,12 @@ from database.repositories.watch import QueueHead
 from orchestration import tags
 from orchestration.defs.normalise.assets import normalise_job
 from orchestration.resources import CrmElt
-from orchestration.running import in_progress
+from orchestration.running import in_progress, run_key
 from sync.failed_records import retry_due
 
 BEHIND_SECONDS = 60
 SILENT_SECONDS = 20
 """The relay beats every 5 s."""
-RETRY_MINUTES = 5
-"""A head of the queue that does not move is tried again so often, not at each tick."""
 
 
 def is_down(relay: Heartbeat | None) -> bool:
@@ -57,7 +53,6 @@ def raw_backlog(context: dg.SensorEvaluationContext, crm_elt: CrmElt) -> dg.Sens
         return dg.SkipReason("Nothing waits, or the relay is at it.")
     if in_progress(context.instance, normalise_job.name):
         return dg.SkipReason("A drain goes already.")
-    now = datetime.now(UTC)
     first = "upload" if head is None else str(head.queue_id)
-    run_key = f"{first}@{now:%Y-%m-%dT%H}:{now.minute // RETRY_MINUTES}"
-    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=run_key, tags={tags.REASON: reason})], cursor=first)
+    run = dg.RunRequest(run_key=run_key(first), tags={tags.REASON: reason})
+    return dg.SensorResult(run_requests=[run], cursor=first)

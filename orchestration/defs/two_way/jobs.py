@@ -6,9 +6,7 @@ from database.connection import Pool
 from database.encryption import Keyring
 from orchestration.failures import failure
 from orchestration.resources import CrmElt
-from sync.two_way.inbound import Applied, apply_due
-from sync.two_way.outbound import send_due
-from sync.two_way.outbound_project import Sent
+from sync.two_way.backlog import work_off
 from sync.two_way.resync import ResyncResult, run_next
 
 
@@ -16,16 +14,10 @@ from sync.two_way.resync import ResyncResult, run_next
 def send_and_apply(context: dg.OpExecutionContext, crm_elt: CrmElt) -> dict[str, int]:
     """Counts of what went out and what came in. What may succeed later waits with its own time: no retry here."""
 
-    async def flow(pool: Pool, keyring: Keyring) -> tuple[Sent, Applied]:
-        applied = await apply_due(pool)
-        return await send_due(pool, keyring, instance=f"dagster:{context.run.run_id}"), applied
+    async def flow(pool: Pool, keyring: Keyring) -> dict[str, int]:
+        return (await work_off(pool, keyring, instance=f"dagster:{context.run.run_id}")).counts()
 
-    sent, applied = crm_elt.flow(flow)
-    counts = {
-        "sent": sent.sent, "skipped": sent.skipped, "failed_to_send": sent.failed, "sent_later": sent.later,
-        "applied": applied.objects, "made_in_vms": applied.made, "changed_in_vms": applied.changed,
-        "failed_to_apply": applied.failed, "applied_later": applied.put_back,
-    }  # fmt: skip
+    counts = crm_elt.flow(flow)
     context.log.info(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.items()))
     context.add_output_metadata(counts)
     return counts

@@ -1,7 +1,5 @@
 """Runs the two-way sync where the relay does not: it is down, or behind; and starts full resyncs."""
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
 from database.connection import Connection
@@ -13,11 +11,9 @@ from orchestration import tags
 from orchestration.defs.normalise.sensors import is_down
 from orchestration.defs.two_way.jobs import ResyncConfig, full_resync, run_resync, two_way_backlog
 from orchestration.resources import CrmElt
-from orchestration.running import in_progress
+from orchestration.running import in_progress, run_key
 
 BEHIND_SECONDS = 60
-RETRY_MINUTES = 5
-"""What does not move is tried again so often, not at each tick."""
 MOST_RUNS = 5
 
 
@@ -48,7 +44,7 @@ def two_way_waits(context: dg.SensorEvaluationContext, crm_elt: CrmElt) -> dg.Se
     if in_progress(context.instance, two_way_backlog.name):
         return dg.SkipReason("A run goes already.")
     return dg.SensorResult(
-        run_requests=[dg.RunRequest(run_key=f"two-way-{backlog.newest}@{_slot()}", tags={tags.REASON: reason})]
+        run_requests=[dg.RunRequest(run_key=run_key(f"two-way-{backlog.newest}"), tags={tags.REASON: reason})]
     )
 
 
@@ -70,7 +66,7 @@ def full_resyncs_due(context: dg.SensorEvaluationContext, crm_elt: CrmElt) -> dg
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(
-                run_key=f"{_tag(row)}@{_slot()}",
+                run_key=run_key(_tag(row)),
                 run_config=dg.RunConfig(ops={run_resync.name: ResyncConfig(resync_id=row.resync_id)}),
                 tags={tags.PROJECT: row.project_id, tags.REQUEST: _tag(row)},
             )
@@ -81,8 +77,3 @@ def full_resyncs_due(context: dg.SensorEvaluationContext, crm_elt: CrmElt) -> dg
 
 def _tag(row: ResyncRow) -> str:
     return f"resync-{row.resync_id}"
-
-
-def _slot() -> str:
-    now = datetime.now(UTC)
-    return f"{now:%Y-%m-%dT%H}:{now.minute // RETRY_MINUTES}"

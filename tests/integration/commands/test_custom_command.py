@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from commands.application import application
-from commands.failures import exit_code_of
 from connectors.custom.simulator import PREFIX, SimulatorState, create_app
 from database.environment import Environment
+from tests.support.command_line import Cli, command_line
 from tests.support.http_server import serve
 from tests.support.orchard import json_definition, xml_definition
 
-Cli = Callable[..., tuple[int, str, str]]
 ANSWER = {"data": [{"id": 5, "state": {"code": "new"}, "total": 12.5, "client": {"phone": "0501234567"}}]}
 
 
 @pytest.fixture
 def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
-    def call(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = exit_code_of(application, list(words), debug=False)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return command_line(capfd)
 
 
 def settings(folder: Path, definition: dict[str, Any], **changes: Any) -> str:

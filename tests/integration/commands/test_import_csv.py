@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from commands.application import application
-from commands.failures import exit_code_of
 from database.environment import Environment
+from tests.support.command_line import Cli, command_line
 
-Cli = Callable[..., tuple[int, str, str]]
 SETTINGS = """
 projects:
   - {id: salon, name: Salon, crm: csv, timezone: Europe/Moscow, options: {phone_region: RU, currency: RUB}}
@@ -26,12 +23,7 @@ HEADER = "date,customer_phone,amount,description\n"
 
 @pytest.fixture
 def cli(environment: Environment, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
-    def call(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = exit_code_of(application, list(words), debug=False)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
+    call = command_line(capfd)
     settings = tmp_path / "settings.yaml"
     settings.write_text(SETTINGS, encoding="utf-8")
     assert call("apply", str(settings))[0] == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,14 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from commands.application import application
-from commands.failures import exit_code_of
 from connectors.keycrm.simulator import SimulatorState, create_app
 from database.environment import Environment
 from tests.integration.orchestration import shops
+from tests.support.command_line import Cli, command_line
 from tests.support.http_server import serve
 
-Cli = Callable[..., tuple[int, str, str]]
-
+ORDERS = shops.DAYS * shops.ORDERS_A_DAY
+"""None of which names a customer."""
 FIELDS = {
     name: {
         "vms": f"{name} here", "crm": f"{name} there", "crm_own": f"{name} there", "agreed_vms": None,
@@ -31,13 +30,7 @@ FIELDS = {
 
 @pytest.fixture
 def cli(environment: Environment, capfd: pytest.CaptureFixture[str]) -> Cli:
-    def call(*words: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = exit_code_of(application, list(words), debug=False)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return command_line(capfd)
 
 
 @pytest.fixture
@@ -140,7 +133,7 @@ def test_a_resync_pulls_compares_and_may_be_cancelled(cli: Cli, shop: SimulatorS
         {"state": "done", "is_mine": True}
     ]  # fmt: skip
     orders = execute(environment, "select count(*)::int as n from sync.inbound_queue where entity_type = 'order'")
-    assert orders == [{"n": shops.DAYS * shops.ORDERS_A_DAY}]
+    assert orders == [{"n": ORDERS}]
     code, _, err = cli("resync", "print-shop", "--cancel")
     assert (code, err) == (1, "Error: No resync of print-shop is under way.\n")
     execute(environment, "insert into sync.resyncs (project_id) values ('print-shop')")
@@ -159,3 +152,34 @@ def test_a_resync_that_another_process_runs_is_not_run_twice(
         worker.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [f"crm_elt.resync.{row['resync_id']}"])
         code, _, err = cli("resync", "print-shop")
     assert (code, "under way in another process" in err) == (1, True)
+
+
+def test_processing_brings_the_crms_changes_into_vms_and_sends_those_of_vms(
+    cli: Cli, shop: SimulatorState, environment: Environment, tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(settings.read_text().replace("{inbound: true}", "{inbound: true, outbound_customers: true}"))
+    assert cli("apply", str(settings))[0] == 0
+    shop.add_buyer("Anna", phones=["+380671112233"])
+    code, _, err = cli("sync", "print-shop")
+    assert code == 0, err
+    execute(environment, "insert into vms.customers (project_id, full_name) values ('print-shop', 'Bob')")
+    code, out, err = cli("process", "--json")
+    assert code == 0, err
+    processed = json.loads(out)
+    assert (processed["rows"], processed["failed"]) == (0, 0)  # the sync has drained what it landed
+    assert processed["two_way"] == {
+        "applied": 1 + ORDERS, "made_in_vms": 1, "changed_in_vms": 0, "failed_to_apply": ORDERS, "applied_later": 0,
+        "sent": 1, "skipped": 0, "failed_to_send": 0, "sent_later": 0,
+    }  # fmt: skip
+    assert sorted(buyer.fields["full_name"] for buyer in shop.buyers) == ["Anna", "Bob"]
+    names = execute(environment, "select full_name from vms.customers order by full_name")
+    assert [row["full_name"] for row in names] == ["Anna", "Bob"]
+
+    execute(environment, "update vms.customers set full_name = 'Robert' where full_name = 'Bob'")
+    code, out, err = cli("process")
+    assert code == 0, err
+    assert out.splitlines() == [
+        "0 rows processed, 0 new status events, 0 failed.",
+        "vms: 0 made, 0 changed, 0 failed, 0 wait; CRMs: 1 sent, 0 skipped, 0 failed, 0 wait.",
+    ]

@@ -115,6 +115,26 @@ async def test_a_webhook_then_its_reread_make_one_event_and_the_items(
     assert await world.value("select count(*) from core.order_status_events where order_id = '2'") == 2
 
 
+async def test_a_change_in_the_second_of_the_last_reading_is_read_too(
+    world: World, state: SimulatorState, base_url: str
+) -> None:
+    fill(state, 1)
+    await add_shop(world, base_url)
+    await pull_project(world.pool, world.keyring, "print")
+    second = START + timedelta(hours=5)
+    state.change_status(1, 3, at=second, announce=False)
+    await world.webhook(webhook(state, 1), project_id="print", crm="keycrm")
+    await drain(world.pool, "print")
+    assert [result.state for result in await run_due(world.pool, world.keyring, single_only=True)] == ["done"]
+
+    state.set_lines(1, [{"name": "Друк", "sku": "print", "quantity": 7, "price": 100.5}], at=second)
+    await world.webhook(webhook(state, 1), project_id="print", crm="keycrm")
+    await drain(world.pool, "print")
+    assert [result.state for result in await run_due(world.pool, world.keyring, single_only=True)] == ["done"]
+    assert await world.value("select quantity from core.order_items") == 7
+    assert await run_due(world.pool, world.keyring, single_only=True) == []  # one reading for each that was told of
+
+
 async def test_an_order_deleted_at_the_crm_is_marked(world: World, state: SimulatorState, base_url: str) -> None:
     fill(state, 2)
     await add_shop(world, base_url)

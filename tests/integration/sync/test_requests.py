@@ -289,6 +289,36 @@ async def test_two_workers_never_run_the_same_request(world: World) -> None:
     assert await world.value("select count(*) from core.orders where has_items") == 30
 
 
+async def test_an_object_that_is_being_read_is_read_again_only_after_that(world: World) -> None:
+    """Else the older answer might come last, and stay."""
+    order = {"status": 1, "changed_at": minute(0), "updated_at": minute(0)}
+    world.crm.put("orders", "1", **order, items=["a"])
+    world.crm.put("orders", "2", **order, items=["a"])
+    for crm_id in ("1", "2"):
+        await queue(world, stream="orders", crm_id=crm_id, origin="webhook")
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        started.set()
+        await go_on.wait()
+
+    world.crm.before_read = lambda stream, crm_id: hang()
+    worker = asyncio.create_task(run(world, limit=1))
+    await asyncio.wait_for(started.wait(), 20)
+    await queue(world, stream="orders", crm_id="1", origin="webhook")
+    world.crm.before_read = None
+    async with world.pool.connection() as connection:
+        other = await rows.claim(connection)
+        assert other is not None
+        assert other.crm_id == "2"
+        assert await rows.claim_more(connection, other, 10) == []
+        await rows.postpone(connection, other, 0)
+        await rows.release(connection, other)
+    go_on.set()
+    await worker
+    assert sorted(result.crm_id or "" for result in await run(world)) == ["1", "2"]
+
+
 async def test_a_bug_while_reading_fails_that_request_alone(world: World) -> None:
     def explode(stream: str, crm_id: str) -> None:
         if crm_id == "1":

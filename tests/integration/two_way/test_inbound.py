@@ -185,7 +185,9 @@ async def test_listeners_are_told_of_each_change_without_personal_data(world: Wo
     ]  # fmt: skip
     assert rows[2]["payload"] | {"vms_id": 0, "changed": []} == {
         "vms_id": 0, "changed": [], "number": "TOY-17", "status": "PROCESSING", "payment_status": "part_paid",
-        "total": "295.00", "currency": "UAH",
+        "total": "295.00", "currency": "UAH", "order_id": "17", "status_id": "packed", "status_name": None,
+        "status_group_id": None, "customer_id": "7", "grand_total": None, "payments_total": None, "is_deleted": False,
+        "order_created_at": "2026-03-01T08:00:00Z", "changed_at": "2026-03-01T08:00:00Z",
     }  # fmt: skip
     assert (rows[3]["payload"]["amount"], rows[3]["payload"]["status"]) == ("100.00", "paid")
     told = str(rows)

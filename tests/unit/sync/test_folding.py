@@ -248,8 +248,10 @@ def test_a_reread_is_asked_for_only_where_core_is_behind() -> None:
             "old": OrderState(exists=True, source_updated_at=at(3), has_items=True, items_updated_at=at(3)),
         }
     )
-    records = [mapped(hint(name, 5)) for name in ("new", "old", "unknown")] + [mapped(hint("new", 4))]
+    records = [mapped(hint(name, 4)) for name in ("new", "old", "unknown")] + [mapped(hint("new", 3))]
     assert fold("shop", None, known, records).rereads == [("orders", "old"), ("orders", "unknown")]
+    same_second = fold("shop", None, known, [mapped(hint("new", 5))])
+    assert same_second.rereads == [("orders", "new")]
     timeless = fold("shop", None, known, [mapped(hint("new", None))])
     assert timeless.rereads == [("orders", "new")]
     other_stream = Batch(rereads=[Reread("customers", "new")])
