@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import subprocess
@@ -30,6 +31,7 @@ class Murderous:
         self.kills: Counter[When] = Counter()
         self.process: subprocess.Popen[bytes] | None = None
         self._wait = self._random.randint(1, self._most_between)
+        self._moments = itertools.cycle(MOMENTS)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         when = self._next_kill() if scope["type"] == "http" else None
@@ -55,7 +57,7 @@ class Murderous:
             return None
         self._wait = self._random.randint(1, self._most_between)
         self.left -= 1
-        return self._random.choice(MOMENTS)
+        return next(self._moments)
 
     def _kill(self, when: When) -> None:
         assert self.process is not None

@@ -24,6 +24,7 @@ from tests.conformance.test_retailcrm_pushing import PushedRetailCrm
 
 NOBODY = "http://127.0.0.1:1/never"
 """What the CRM sends is read from its log."""
+QUICK = {"requests": 10_000, "per_seconds": 1.0}
 Hints = Sequence[Any] | None
 """Webhooks that the CRM does not send by itself, which its users' automations may; None: nothing can tell of it."""
 
@@ -77,8 +78,8 @@ class KeyAccount(PushedKeyCrm, TwoWayAccount):
 
     def account(self, **changes: Any) -> Any:
         options = {
-            "source_id": 2, "warehouse_id": 1, "payment_methods": {"card": 2}, "delivery_services": {"NP": 1},
-            "segment_field": "CT_1",
+            "order_source_id": 2, "warehouse_id": 1, "payment_methods": {"card": 2}, "delivery_services": {"NP": 1},
+            "segment_field": "CT_1", "rate_limit": QUICK,
         }  # fmt: skip
         return super().account(**{"options": options, **changes})
 
@@ -135,7 +136,7 @@ class RetailAccount(PushedRetailCrm, TwoWayAccount):
         ]
 
     def account(self, **changes: Any) -> Any:
-        options = {**super().account().options, "delivery_types": {"NP": "courier"}}
+        options = {**super().account().options, "delivery_types": {"NP": "courier"}, "rate_limit": QUICK}
         return super().account(**{"options": options, **changes})
 
     def segment(self, customer_id: str) -> str | None:

@@ -158,7 +158,7 @@ async def test_a_relay_killed_again_and_again_loses_nothing_and_sends_nothing_tw
     log = tmp_path / "relay.log"
     with serve(app) as url:
         options = {
-            "source_id": 2,
+            "order_source_id": 2,
             "warehouse_id": 1,
             "payment_methods": {"card": 2},
             "rate_limit": {"requests": 10_000, "per_seconds": 1.0},
