@@ -153,7 +153,7 @@ async def test_a_relay_killed_again_and_again_loses_nothing_and_sends_nothing_tw
     world: World, tmp_path: Path
 ) -> None:
     state = SimulatorState(api_key=KEY, rate_limit=0)
-    app = Murderous(create_app(state), KILLS, requests_between=CHANGES // KILLS // 2, seed=KILLS)
+    app = Murderous(create_app(state), KILLS, requests_between=CHANGES // KILLS, seed=KILLS)
     both = Both(world, state)
     log = tmp_path / "relay.log"
     with serve(app) as url:
