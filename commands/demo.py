@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import httpx
 import typer
 
+from commands import demo_two_way
 from commands.build import build_marts
 from commands.demo_users import add_users
 from commands.failures import CommandError
@@ -127,6 +128,8 @@ def run_main_job(stack: Stack, accounts: DemoAccounts, supervisor: Supervisor) -
     asyncio.run(_send_past(accounts.shops, ingest))
     _change(accounts.shops, ingest)
     _change_others(accounts.others, ingest)
+    asyncio.run(_settle(stack))
+    asyncio.run(demo_two_way.show(stack, accounts.shops[0], ingest))
     asyncio.run(_settle(stack))
     result = build_marts(stack)
     if result.failed:

@@ -21,6 +21,7 @@ from database.repositories import users
 from database.server import embedded_server
 from sync import build as builds
 from sync import relay as relays
+from sync.retention import Keep
 
 
 def add_to(application: typer.Typer) -> None:
@@ -37,7 +38,7 @@ def relay() -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-        await relays.run(stack.url, stack.keyring, stop=stop)
+        await relays.run(stack.url, stack.keyring, stop=stop, keep=Keep.of(stack.environment))
 
     asyncio.run(work())
 

@@ -61,6 +61,10 @@ class Environment(BaseSettings):
     """Webhooks that may wait for a commit before new ones are answered 503."""
     ingest_wait_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How long a webhook waits for the database before it is answered 503."""
+    keep_outbox_days: Annotated[float, Field(ge=1, le=3650)] = 14.0
+    """Changes of vms that were sent, or had not to be sent, are forgotten after so long; those that failed never."""
+    keep_ledger_days: Annotated[float, Field(ge=1, le=3650)] = 30.0
+    """What the two-way sync wrote is forgotten after so long: webhooks that repeat it come within hours."""
 
     @field_validator("database_url", "dagster_database_url")
     @classmethod

@@ -143,7 +143,7 @@ def order_fields(account: SeededAccount) -> JSON:
     source = chance.choice(list(state.dictionaries["sources"]))
     is_from_web = source.fields["driver"] != "manual"
     uuid = f"{source.id}-{len(state.orders) + 1:06d}" if is_from_web else None
-    buyer = None if chance.random() < 0.03 else chance.choice(account.buyers)
+    buyer = None if chance.random() < shop.nobody_share else chance.choice(account.buyers)
     city, region = chance.choice(shop.cities)
     given: JSON = {
         "buyer": buyer,

@@ -66,6 +66,8 @@ class Profile:
     goods: tuple[Good, ...]
     urgent_offers: tuple[int, ...]
     urgent_share: float
+    nobody_share: float
+    """Of sales over the counter: the order has no buyer. None in a shop whose orders a warehouse keeps too."""
     first_names: tuple[str, ...]
     last_names: tuple[str, ...]
     managers: tuple[str, ...]
@@ -145,6 +147,7 @@ PRINT_SHOP = Profile(
     ),
     urgent_offers=(15, 16),
     urgent_share=0.14,
+    nobody_share=0,
     first_names=("Олена", "Іван", "Марія", "Андрій", "Софія", "Петро", "Їванка", "Юрій", "Ґалина", "Тарас"),
     last_names=("Прикладенко", "Вигаданець", "Тестовий", "Зразкова", "Демченко-Приклад", "Нереальний", "Умовна"),
     managers=("Оксана Прикладна", "Богдан Зразковий", "Леся Демонстраційна"),
@@ -214,6 +217,7 @@ GIFT_SHOP = Profile(
     ),
     urgent_offers=(108,),
     urgent_share=0.09,
+    nobody_share=0.03,
     first_names=("Anna", "Jan", "Zofia", "Łukasz", "Małgorzata", "Święty", "Paweł", "Żaneta", "Ola", "Stanisław"),
     last_names=("Przykładowa", "Testowy", "Wymyślona", "Umowny", "Niebyły", "Próbna-Zmyślona"),
     managers=("Ewa Wzorcowa", "Marek Pokazowy"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
@@ -35,6 +35,9 @@ _MARKETING_FIELDS = OrderMarketing.__struct_fields__
 _order_values = attrgetter(*_ORDER_FIELDS)
 _customer_values = attrgetter(*_CUSTOMER_FIELDS)
 _marketing_values = attrgetter(*_MARKETING_FIELDS)
+_SAME_SECOND = timedelta(seconds=60)
+"""Vendors' times are whole seconds: what was read within so long after an order's time may lack a later change of that
+second. A minute, for the vendor's clock may be behind ours, and what is read is in core a little later."""
 _TRANSACTION_FIELDS = Transaction.__struct_fields__
 _transaction_values = attrgetter(*_TRANSACTION_FIELDS)
 
@@ -184,7 +187,7 @@ class _Folding:
             for customer in batch.customers:
                 self._customer(customer, newest)
         for items in batch.order_items:
-            self._items(items, times.get(items.order_id))
+            self._items(items, times.get(items.order_id), record.arrived_at)
         for payments in batch.order_payments:
             self._payments(payments, times.get(payments.order_id), currencies.get(payments.order_id))
         for marketing in batch.order_marketing:
@@ -212,9 +215,8 @@ class _Folding:
 
     def finish(self) -> Changes:
         for (stream, crm_id), hinted in self._hints.items():
-            # Vendors' times are whole seconds: what changed later in the second of the last reading has not been read.
-            read_at = self._state(crm_id).items_updated_at if stream == self._order_stream else None
-            if hinted is None or read_at is None or read_at <= hinted:
+            state = self._state(crm_id) if stream == self._order_stream else None
+            if hinted is None or state is None or _is_behind(state, hinted):
                 self._changes.rereads.append((stream, crm_id))
         return self._changes
 
@@ -279,7 +281,7 @@ class _Folding:
             earlier["is_deleted"] = was_deleted or customer.is_deleted
         self._customers[identifier] = time if known is None else known if time is None else max(known, time)
 
-    def _items(self, items: OrderItems, order_time: datetime | None) -> None:
+    def _items(self, items: OrderItems, order_time: datetime | None, arrived_at: datetime) -> None:
         time = items.source_updated_at or order_time
         state = self._state(items.order_id)
         if state.has_items and not is_not_older(time, state.items_updated_at):
@@ -287,7 +289,7 @@ class _Folding:
         self._changes.items[items.order_id] = items
         row = self._order_row(items.order_id)
         row["has_items"] = True
-        state.has_items = True
+        state.has_items, state.known_at = True, arrived_at
         if time is not None:
             state.items_updated_at = row["items_updated_at"] = time
 
@@ -441,6 +443,13 @@ class _Folding:
             known = self._known.orders.get(order_id)
             state = self._states[order_id] = OrderState() if known is None else copy(known)
         return state
+
+
+def _is_behind(state: OrderState, hinted: datetime) -> bool:
+    """Whether an order that was read whole, if it was, may lack what has happened at that time."""
+    if state.items_updated_at is None or state.items_updated_at < hinted:
+        return True
+    return state.items_updated_at == hinted and (state.known_at is None or state.known_at < hinted + _SAME_SECOND)
 
 
 def _present(values: dict[str, Any]) -> dict[str, Any]:

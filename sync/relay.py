@@ -21,7 +21,7 @@ from psycopg import sql
 from connectors import registry
 from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
-from database.repositories import heartbeats, queue, stream_events, webhook_statistics
+from database.repositories import heartbeats, queue, webhook_statistics
 from database.repositories import requests as request_rows
 from sync import csv_import
 from sync.deliveries import send_due
@@ -30,6 +30,7 @@ from sync.live import fold_waiting
 from sync.normalise import drain
 from sync.projects import Lookup
 from sync.requests import run_together
+from sync.retention import Keep, forget_two_way
 from sync.two_way import inbound_loop, outbound
 
 POLL_SECONDS = 2.0
@@ -61,7 +62,13 @@ _log = structlog.get_logger(__name__)
 
 
 async def run(
-    pool_url: str, keyring: Keyring, *, stop: asyncio.Event, lookup: Lookup = registry.get, instance: str | None = None
+    pool_url: str,
+    keyring: Keyring,
+    *,
+    stop: asyncio.Event,
+    lookup: Lookup = registry.get,
+    instance: str | None = None,
+    keep: Keep = Keep(),  # noqa: B008 - it cannot be changed
 ) -> None:
     """Relay until `stop` is set, then finish what is under way.
 
@@ -71,7 +78,7 @@ async def run(
     pause = RECONNECT_SECONDS[0]
     is_away = False
     while not stop.is_set():
-        relay = _Relay(pool_url, keyring, stop, lookup, name)
+        relay = _Relay(pool_url, keyring, stop, lookup, name, keep)
         try:
             await relay.run(was_away=is_away)
         except* (psycopg.OperationalError, psycopg.InterfaceError) as group:
@@ -97,6 +104,7 @@ class _Relay:
     stop: asyncio.Event
     lookup: Lookup
     instance: str
+    keep: Keep
     has_worked: bool = False
     raw_wake: asyncio.Event = field(default_factory=asyncio.Event)
     request_wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -321,10 +329,9 @@ class _Relay:
                 await asyncio.wait_for(self.stop.wait(), POLL_SECONDS)
 
     async def _forget_loop(self, pool: Pool) -> None:
-        """What the live stream need not remember any more goes."""
+        """What nobody needs any more goes."""
         while not self.stop.is_set():
-            async with pool.connection() as connection:
-                await stream_events.purge(connection)
+            await forget_two_way(pool, self.keep, stop=self.stop.is_set)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), FORGET_SECONDS)
 

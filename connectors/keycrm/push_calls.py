@@ -10,7 +10,7 @@ from connectors.errors import ConfigError, ConnectorError, NotFoundError, Perman
 from connectors.http import HttpSession, decode_json
 from connectors.keycrm.client import BASE_URL, headers
 from connectors.keycrm.paging import MOST_PER_PAGE
-from connectors.keycrm.push_words import is_id
+from connectors.keycrm.push_words import is_id, order_source
 from connectors.protocol import Account
 
 Row = Mapping[str, Any]
@@ -60,7 +60,7 @@ class Calls:
     async def order_with_key(self, key: str) -> Row | None:
         """The order of the project's source that was created with this key; of several the first. Raises
         PermanentError where KeyCRM does not tell."""
-        source_id = self.options.get("source_id")
+        source_id = order_source(self.options)
         rows = await self.rows("/order", {"source_uuid": key, "source_id": source_id}, ORDER_INCLUDE, most_pages=1)
         if any(row.get("source_uuid") != key for row in rows):
             raise PermanentError(

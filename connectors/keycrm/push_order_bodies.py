@@ -10,7 +10,7 @@ from typing import Any
 
 from connectors.errors import PermanentError
 from connectors.keycrm.push_lines import changed_lines, discount_of_lines, new_lines
-from connectors.keycrm.push_words import is_id, number_of
+from connectors.keycrm.push_words import is_id, number_of, order_source
 from connectors.protocol import Account, Change
 from connectors.values.fields import Fields
 from connectors.values.phones import parse_phone
@@ -20,7 +20,7 @@ Row = Mapping[str, Any]
 NEEDS_ROW = frozenset({"items", "discount", "tracking_number", "address"})
 """Fields of an order whose change depends on what KeyCRM has."""
 NO_SOURCE = (
-    "The option source_id is not set, and KeyCRM takes no order without a source: set it to the id of the source that "
+    "KeyCRM takes no order without a source: set the option order_source_id to the id of the source that "
     "orders of the warehouse belong to (Settings > Sources; GET /order/source lists them)"
 )
 TRACKING_STAYS = (
@@ -60,9 +60,9 @@ def wanted_status(change: Change) -> int | None:
 def new_order(change: Change, account: Account) -> Built:
     """A whole order, without its status and payments. Raises PermanentError where KeyCRM cannot take it."""
     data, options, built = change.data, account.options, Built()
-    if options.get("source_id") is None:
+    if (source_id := order_source(options)) is None:
         raise PermanentError(NO_SOURCE)
-    body: dict[str, Any] = {"source_id": options["source_id"], "source_uuid": change.key, "buyer": _buyer(data)}
+    body: dict[str, Any] = {"source_id": source_id, "source_uuid": change.key, "buyer": _buyer(data)}
     if data.get("comment"):
         body["manager_comment"] = data["comment"]
     if data.get("ordered_at") is not None:

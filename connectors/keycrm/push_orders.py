@@ -16,6 +16,7 @@ from connectors.keycrm.push_order_bodies import (
     new_order,
     wanted_status,
 )
+from connectors.keycrm.push_words import order_source
 from connectors.protocol import Change, PushResult
 
 
@@ -44,7 +45,7 @@ async def push_order(calls: Calls, change: Change) -> PushResult:
 
 async def _find(calls: Calls, change: Change) -> Row | None:
     """The order that an earlier attempt made. Without a source none was made."""
-    return None if calls.options.get("source_id") is None else await calls.order_with_key(change.key)
+    return None if order_source(calls.options) is None else await calls.order_with_key(change.key)
 
 
 async def _enter_status(

@@ -24,6 +24,7 @@ PAYMENT_STATUSES = {"pending": "not_paid", "paid": "paid", "cancelled": "cancele
 
 OPTIONS: Mapping[str, type] = {
     "source_id": int,
+    "order_source_id": int,
     "warehouse_id": int,
     "payment_methods": dict,
     "default_payment_method": int,
@@ -37,9 +38,11 @@ def check_options(options: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
     """What is wrong with options whose types are right: (path, one sentence)."""
     problems = [
         (name, "expected the id of KeyCRM, a whole number above zero")
-        for name in ("source_id", "warehouse_id", "default_payment_method")
+        for name in ("source_id", "order_source_id", "warehouse_id", "default_payment_method")
         if name in options and options[name] < 1
     ]
+    if "source_id" in options and order_source(options) != options["source_id"]:
+        problems.append(("order_source_id", "expected the same as source_id, or no source_id: they would not be read"))
     for name, path in _DICTIONARIES.items():
         for word, number in options.get(name, {}).items():
             if not isinstance(word, str) or not word.strip():
@@ -53,6 +56,12 @@ def check_options(options: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
             ("segment_field", "expected the uuid of a custom field of buyers, such as CT_1001 (GET /custom-fields)")
         )
     return problems
+
+
+def order_source(options: Mapping[str, Any]) -> int | None:
+    """The source that orders of vms belong to; None: the settings name none."""
+    found: int | None = options.get("order_source_id", options.get("source_id"))
+    return found
 
 
 def number_of(words: Mapping[str, Any] | None, word: str) -> int | None:

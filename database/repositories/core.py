@@ -33,6 +33,8 @@ class OrderState:
     has_marketing: bool = False
     marketing_source: str | None = None
     marketing_updated_at: datetime | None = None
+    known_at: datetime | None = None
+    """When core last learned something of it, by our clock."""
     brief: str | None = None
     full: str | None = None
     """What those who listen know of it: `core_changes.told`; None if it was not asked for."""
@@ -304,7 +306,7 @@ async def order_states(
         f"""
         select o.order_id, true as exists, o.source_updated_at, o.has_items, o.items_updated_at, o.payments_updated_at,
             m.order_id is not null as has_marketing, m.source as marketing_source,
-            m.source_updated_at as marketing_updated_at, {expressions}
+            m.source_updated_at as marketing_updated_at, o.updated_at as known_at, {expressions}
         from json_array_elements_text(%(ids)s::json) as wanted (order_id)
         join core.orders as o on o.project_id = %(project)s and o.order_id = wanted.order_id
         left join core.order_marketing as m on m.project_id = o.project_id and m.order_id = o.order_id

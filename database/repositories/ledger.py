@@ -91,3 +91,46 @@ async def written_at(
     for row in await cursor.fetchall():
         found.setdefault(row["entity_id"], {})[row["field"]] = row["written_at"]
     return found
+
+
+async def purge(connection: Connection, days: float, limit: int) -> int:
+    """Forget at most so many of the oldest writes from longer ago; how many.
+
+    A write at the CRM that core has not heard of yet stays, however old: nothing else tells that what core has is from
+    before it.
+    """
+    cursor = await connection.execute(
+        """
+        with old as (
+            select l.project_id, l.ledger_id
+            from sync.write_ledger as l
+            where l.written_at < clock_timestamp() - %s * interval '1 day' and (l.side = 'vms' or not (
+                l.entity_type = 'order' and exists (
+                    select from core.orders as c
+                    where c.project_id = l.project_id and c.order_id = l.entity_id and c.updated_at <= l.written_at
+                )
+                or l.entity_type = 'customer' and exists (
+                    select from core.customers as c
+                    where c.project_id = l.project_id and c.customer_id = l.entity_id and c.updated_at <= l.written_at
+                )
+                or l.entity_type = 'article' and exists (
+                    select from core.offers as c
+                    left join core.products as p on p.project_id = c.project_id and p.product_id = c.product_id
+                    where c.project_id = l.project_id and c.offer_id = l.entity_id
+                        and greatest(c.updated_at, p.updated_at) <= l.written_at
+                )
+                or l.entity_type = 'payment' and exists (
+                    select from core.payments as c
+                    where c.project_id = l.project_id and c.payment_id = l.entity_id and c.updated_at <= l.written_at
+                )
+            ))
+            order by l.written_at
+            limit %s
+            for update of l skip locked
+        )
+        delete from sync.write_ledger as l using old
+        where l.project_id = old.project_id and l.ledger_id = old.ledger_id
+        """,
+        [days, limit],
+    )
+    return cursor.rowcount

@@ -352,3 +352,22 @@ async def is_under_way(connection: Connection, objects: Sequence[tuple[str, str,
     row = await cursor.fetchone()
     assert row is not None
     return bool(row["flag"])
+
+
+async def purge(connection: Connection, days: float, limit: int) -> int:
+    """Forget at most so many of the oldest changes that were done with longer ago; how many. What failed stays."""
+    cursor = await connection.execute(
+        """
+        with old as (
+            select project_id, outbox_id
+            from sync.outbox
+            where state in ('sent', 'skipped') and finished_at < clock_timestamp() - %s * interval '1 day'
+            order by finished_at
+            limit %s
+            for update skip locked
+        )
+        delete from sync.outbox as o using old where o.project_id = old.project_id and o.outbox_id = old.outbox_id
+        """,
+        [days, limit],
+    )
+    return cursor.rowcount

@@ -54,3 +54,8 @@ async def load(connection: Connection, project_id: str, entity: str, ids: Sequen
     as customer_name, customer_phone and customer_email, and `items`, whose numbers are text."""
     cursor = await connection.execute(_QUERIES[entity], [project_id, list(ids)])
     return await cursor.fetchall()
+
+
+async def has_article(connection: Connection, project_id: str, sku: str) -> bool:
+    cursor = await connection.execute("select from vms.articles where project_id = %s and sku = %s", [project_id, sku])
+    return await cursor.fetchone() is not None

@@ -179,6 +179,28 @@ def test_nothing_waits_and_nothing_failed(demo: Demo) -> None:
         assert waiting == (0,)
 
 
+def test_an_order_made_in_vms_is_at_the_crm_and_its_status_has_come_back(demo: Demo) -> None:
+    with psycopg.connect(demo.url) as connection:
+        rows = connection.execute(
+            """
+            select v.status, w.full_name, c.source_uuid = m.idempotency_key::text, s.alias
+            from vms.orders as v
+            join vms.customers as w on w.project_id = v.project_id and w.id = v.customer_id
+            join sync.mappings as m on m.project_id = v.project_id and m.entity_type = 'order'
+                and m.vms_entity_id = v.id
+            join core.orders as c on c.project_id = m.project_id and c.order_id = m.crm_entity_id
+            join core.statuses as s on s.project_id = c.project_id and s.status_id = c.status_id
+            where v.project_id = 'print-shop' and v.number not like 'KEYCRM-%'
+            """
+        ).fetchall()
+        unsent = "select count(*) from sync.outbox where state not in ('sent', 'skipped')"
+        assert connection.execute(unsent).fetchone() == (0,)
+        assert connection.execute("select count(*) > 500 from vms.orders where number like 'KEYCRM-%'").fetchone() == (
+            True,
+        )
+    assert rows == [("SHIPPED", "Олена Коваль", True, "transferred_to_delivery")]
+
+
 def test_every_answered_webhook_is_kept(demo: Demo) -> None:
     with psycopg.connect(demo.url) as connection:
         row = connection.execute("select count(*), count(distinct project_id) from raw.webhook_events").fetchone()

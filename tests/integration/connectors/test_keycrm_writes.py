@@ -110,6 +110,15 @@ async def test_without_a_source_no_order_goes_and_the_sentence_says_what_to_set(
     assert crm.requests() == 0
 
 
+async def test_an_account_whose_orders_are_all_read_names_the_source_of_those_of_vms(crm: PushedKeyCrm) -> None:
+    order = new_order(crm)
+    named = options(crm, source_id=None, order_source_id=1)
+    result = await pushed(crm, order, options=named)
+    assert crm.state.orders.rows[int(result.crm_id)].fields["source_id"] == 1
+    found = await pushed(crm, again(order), options=named)
+    assert (found.crm_id, found.was_there) == (result.crm_id, True)
+
+
 async def test_an_order_of_a_customer_who_is_not_linked_brings_the_buyer_along(crm: PushedKeyCrm) -> None:
     first = new_order(crm)
     result = await pushed(crm, first)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,19 +12,15 @@ import pytest
 from connectors import registry
 from connectors.keycrm.simulator import SimulatorState, create_app
 from connectors.keycrm.simulator_faults import Faults
-from database.repositories import mappings
 from sync.normalise import drain
-from sync.projects import load as load_project
 from sync.pull import pull_project
-from sync.two_way import crm_state, inbound, vms_state
-from sync.two_way.merge import Agreed, merge
-from sync.two_way.objects import ENTITIES
+from sync.two_way import inbound
 from sync.two_way.outbound import send_due
+from tests.integration.two_way.keycrm_sides import KEY, open_differences
 from tests.support.http_server import serve
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
-KEY = "right-key-0123456789"
 
 
 @pytest.fixture
@@ -41,25 +36,6 @@ def base_url(state: SimulatorState) -> Iterator[str]:
 
 async def send(world: World) -> Any:
     return await send_due(world.pool, world.keyring, instance="t", lookup=registry.get, project_ids=["print"])
-
-
-async def open_differences(world: World) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    async with world.pool.connection() as connection:
-        project = await load_project(connection, "print")
-        for entity in ENTITIES:
-            rows = await world.rows(
-                "select vms_entity_id as v, crm_entity_id as c from sync.mappings where entity_type = %s", entity
-            )
-            vms = await vms_state.load(connection, project, entity, [row["v"] for row in rows])
-            crm = await crm_state.load(connection, project, entity, [row["c"] for row in rows if row["c"]])
-            known = await mappings.by_vms_id(connection, "print", entity, list(vms))
-            for row in rows:
-                assert row["c"] in crm, (entity, row)
-                plan = merge(Agreed.of(known[row["v"]]), vms[row["v"]], crm[row["c"]], "newest", timedelta(0))
-                if plan.to_vms or plan.to_crm or plan.disputes:
-                    found[f"{entity} {row['v']}"] = (dict(plan.to_vms), set(plan.to_crm), plan.disputes)
-    return found
 
 
 CHANGES = (

@@ -258,6 +258,22 @@ def test_a_reread_is_asked_for_only_where_core_is_behind() -> None:
     assert fold("shop", None, known, [mapped(other_stream)]).rereads == [("customers", "new")]
 
 
+@pytest.mark.parametrize(("seconds", "is_asked"), [(0.2, True), (59.9, True), (60.1, False), (3600, False)])
+def test_what_was_read_in_the_second_of_a_hint_may_lack_what_happened_later_in_that_second(
+    seconds: float, is_asked: bool
+) -> None:
+    read_at = START + timedelta(seconds=seconds)
+    hint = Batch(
+        orders=[Order("1", source_updated_at=START, manager_comment="later", is_complete=False)],
+        rereads=[Reread("orders", "1")],
+    )
+    state = OrderState(exists=True, source_updated_at=START, has_items=True, items_updated_at=START, known_at=read_at)
+    asked = [("orders", "1")] if is_asked else []
+    assert fold("shop", None, Known(orders={"1": state}), [mapped(hint)]).rereads == asked
+    whole = Batch(orders=[Order("1", source_updated_at=START)], order_items=[OrderItems("1", [], START)])
+    assert fold("shop", None, Known(), [Mapped(whole, "pull", read_at), mapped(hint)]).rereads == asked
+
+
 def test_a_currency_that_a_source_has_lost_is_the_projects_again() -> None:
     records = [
         Batch(orders=[Order("1", source_id="7")]),
