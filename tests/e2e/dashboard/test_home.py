@@ -38,9 +38,7 @@ def test_the_login_page_says_what_is_wrong_in_the_chosen_language(
         context.close()
 
 
-def test_the_first_page_shows_every_project_with_its_orders(
-    admin: Page, demo: Demo, axe: str, pictures: Path
-) -> None:
+def test_the_first_page_shows_every_project_with_its_orders(admin: Page, demo: Demo, axe: str, pictures: Path) -> None:
     admin.goto("/")
     cards = admin.locator("[data-project]")
     names = demo.rows("select project_id, name from config.projects order by project_id")
