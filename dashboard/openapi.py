@@ -123,7 +123,7 @@ def describe(app: FastAPI, cookie: str) -> None:
             components["securitySchemes"] = _schemes(cookie)
             components["responses"] = {f"Problem{status}": _refusal(status) for status in _REFUSALS}
             for route in api_routes(app):
-                for method in route.methods:
+                for method in route.methods or ():
                     _complete(schema["paths"][route.path_format][method.lower()], route, method)
             app.openapi_schema = schema
         return app.openapi_schema

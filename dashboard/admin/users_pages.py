@@ -13,6 +13,7 @@ from dashboard.admin.forms import Form, form_of, read_form
 from dashboard.admin.users_api import known_user
 from dashboard.guard import Manager
 from dashboard.identity import Identity
+from dashboard.marks import N_
 from dashboard.services import services_of
 from dashboard.ui import flash, pages
 from dashboard.users import UserError
@@ -23,7 +24,7 @@ from database.repositories.users import UserRow
 router = APIRouter(include_in_schema=False)
 
 Work = Callable[[Connection, UserRow, Form], Awaitable[str]]
-"""Does what a form asks for; the sentence for the next page, translated there."""
+"""Does what a form asks for; the sentence for the next page, in English, which is translated when it is said."""
 
 
 @router.get("/users")
@@ -66,9 +67,8 @@ async def set_rights(request: Request, identity: Manager, user_id: int) -> Respo
         await users.set_rights(
             connection, row.login, form.role, form.user_projects, actor=identity.actor, by=identity.user_id
         )
-        return _("The rights of %(login)s count from now on.")
+        return N_("The rights of %(login)s count from now on.")
 
-    _ = pages.translated(await pages.shell(request, identity))
     return await _do(request, identity, user_id, "rights", work)
 
 
@@ -78,9 +78,8 @@ async def set_password(request: Request, identity: Manager, user_id: int) -> Res
         if row.user_id == identity.user_id:
             raise UserError("Change your own password on your account page.", about="password")
         await users.set_password(connection, row.login, form.get("password"), actor=identity.actor)
-        return _("%(login)s has a new password and is logged out everywhere.")
+        return N_("%(login)s has a new password and is logged out everywhere.")
 
-    _ = pages.translated(await pages.shell(request, identity))
     return await _do(request, identity, user_id, "password", work)
 
 
@@ -88,9 +87,8 @@ async def set_password(request: Request, identity: Manager, user_id: int) -> Res
 async def enable(request: Request, identity: Manager, user_id: int) -> Response:
     async def work(connection: Connection, row: UserRow, form: Form) -> str:
         await users.set_enabled(connection, row.login, is_enabled=True, actor=identity.actor)
-        return _("%(login)s may log in again.")
+        return N_("%(login)s may log in again.")
 
-    _ = pages.translated(await pages.shell(request, identity))
     return await _do(request, identity, user_id, "state", work)
 
 
@@ -98,9 +96,8 @@ async def enable(request: Request, identity: Manager, user_id: int) -> Response:
 async def disable(request: Request, identity: Manager, user_id: int) -> Response:
     async def work(connection: Connection, row: UserRow, form: Form) -> str:
         await users.set_enabled(connection, row.login, is_enabled=False, actor=identity.actor, by=identity.user_id)
-        return _("%(login)s is kept out and logged out everywhere.")
+        return N_("%(login)s is kept out and logged out everywhere.")
 
-    _ = pages.translated(await pages.shell(request, identity))
     return await _do(request, identity, user_id, "state", work)
 
 
@@ -108,9 +105,8 @@ async def disable(request: Request, identity: Manager, user_id: int) -> Response
 async def unlock(request: Request, identity: Manager, user_id: int) -> Response:
     async def work(connection: Connection, row: UserRow, form: Form) -> str:
         await users.unlock(connection, row.login, actor=identity.actor)
-        return _("%(login)s may try again at once.")
+        return N_("%(login)s may try again at once.")
 
-    _ = pages.translated(await pages.shell(request, identity))
     return await _do(request, identity, user_id, "state", work)
 
 
@@ -120,10 +116,11 @@ async def _do(request: Request, identity: Identity, user_id: int, name: str, wor
     try:
         async with services_of(request).database() as connection:
             row = await known_user(connection, user_id)
-            said = await work(connection, row, form)
+            sentence = await work(connection, row, form)
     except UserError as error:
         page = await pages.shell(request, identity, "users")
         return await _user_page(request, identity, user_id, form.refused(page, error), name)
+    said = pages.translated(await pages.shell(request, identity))(sentence)
     return flash.redirect(f"/users/{user_id}", said % {"login": row.login})
 
 

@@ -70,7 +70,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "late": Words(
         _one(N_("The project is synchronised too rarely")),
-        N_("See whether Dagster runs, then synchronise by hand."), _INTEGRATION, "over",
+        N_("See whether Dagster runs, then synchronise by hand."), _INTEGRATION, "near",
     ),
     "crm_away": Words(
         _one(N_("The CRM does not answer")),
