@@ -15,6 +15,7 @@ from dashboard.ui.charts.shown import TONES, Tone
 from dashboard.ui.language import Language
 
 Rows = Sequence[Mapping[str, Any]]
+MOST_LINES = len(TONES)
 _AGES: tuple[Tone, ...] = ("none", "c2", "c1", "c4", "c5", "near", "over")
 """Colours of the buckets of age, from unknown to the oldest; further ones have the last."""
 
@@ -85,7 +86,7 @@ def backlog_chart(rows: Rows, names: Mapping[str, str], language: Language) -> C
         stage = stage_name(row, "status_group", language)
         title = f"{stage} · {names[row['project_id']]}" if len(names) > 1 else stage
         cells[title][row["local_date"]] += row["backlog"]
-    most = sorted(cells, key=lambda title: (-cells[title].total(), title))[: len(TONES)]
+    most = sorted(cells, key=lambda title: (-cells[title].total(), title))[:MOST_LINES]
     series = [
         Series(title, [float(cells[title][day]) for day in dates], tone)
         for tone, title in zip(TONES, most, strict=False)
@@ -96,22 +97,14 @@ def backlog_chart(rows: Rows, names: Mapping[str, str], language: Language) -> C
 
 
 def stage_flows(rows: Rows, language: Language) -> list[StageFlow]:
-    """Sums of the span; the backlog is that of the project's newest day in it."""
-    newest: dict[str, date] = {}
-    for row in rows:
-        newest[row["project_id"]] = max(newest.get(row["project_id"], row["local_date"]), row["local_date"])
-    cells: dict[tuple[str, int, str], Counter[str]] = defaultdict(Counter)
-    stages: dict[tuple[str, str], str] = {}
-    for row in rows:
-        project, stage = row["project_id"], row["status_group_id"]
-        cell = cells[project, len(stage), stage]
-        cell.update({name: row[name] for name in ("entered", "exited", "ended")})
-        cell["backlog"] += row["backlog"] if row["local_date"] == newest[project] else 0
-        stages[project, stage] = stage_name(row, "status_group", language)
+    """Of sums by stage."""
     return [
-        StageFlow(project, stages[project, stage], cell["entered"], cell["exited"], cell["ended"], cell["backlog"])
-        for (project, _, stage), cell in sorted(cells.items())
-    ]
+        StageFlow(
+            row["project_id"], stage_name(row, "status_group", language),
+            row["entered"], row["exited"], row["ended"], row["backlog"],
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def ageing_table(rows: Rows, language: Language) -> list[Ageing]:

@@ -11,10 +11,9 @@ from starlette.responses import Response
 
 from dashboard.analytics import durations, flow, outcomes
 from dashboard.analytics.durations import Durations, Line
-from dashboard.analytics.filters import Filters
 from dashboard.analytics.frame import Asked, answer
 from dashboard.guard import Viewer
-from database.repositories import analytics
+from database.repositories import analytics, analytics_flow
 from database.repositories.analytics import Mart
 
 SECTIONS = 3
@@ -121,17 +120,18 @@ async def _sla(asked: Asked) -> dict[str, Any]:
 async def _flow(asked: Asked) -> dict[str, Any]:
     _, language, filters = asked.translate, asked.page.language, asked.filters
     ids = list(asked.names)
-    daily = await analytics.read(asked.connection, analytics.FLOW, filters.of(ids))
+    daily = await analytics_flow.by_day(asked.connection, filters.of(ids))
+    waiting = await analytics_flow.backlogs(asked.connection, filters.of(ids), flow.MOST_LINES)
     ageing = await analytics.read(asked.connection, analytics.AGEING, filters.of(ids))
     passes = await analytics.read(asked.connection, analytics.FIRST_PASS, filters.of(ids))
     period, bottlenecks = await _bottlenecks(asked, ids)
-    flows = flow.stage_flows(daily, language)
+    flows = flow.stage_flows(await analytics_flow.by_stage(asked.connection, filters.of(ids)), language)
     return {
         "flows": flows,
         "ended": sum(each.ended for each in flows),
         "backlog": sum(each.backlog for each in flows),
         "throughput_chart": flow.throughput_chart(daily, filters.group is not None, language),
-        "backlog_chart": flow.backlog_chart(daily, asked.names, language),
+        "backlog_chart": flow.backlog_chart(waiting, asked.names, language),
         "ageing": flow.ageing_table(ageing, language),
         "ageing_chart": flow.ageing_chart(ageing, asked.names, language),
         "passes": outcomes.totals(passes, _PASSES),
@@ -146,8 +146,10 @@ async def _flow(asked: Asked) -> dict[str, Any]:
 
 async def _bottlenecks(asked: Asked, ids: list[str]) -> tuple[date | None, analytics.Rows]:
     """Of the period asked for, else of the newest in the span that has any."""
-    filters: Filters = asked.filters
-    rows = await analytics.read(asked.connection, analytics.BOTTLENECKS, filters.of(ids))
-    known = {row["period_start"] for row in rows}
-    period = filters.period if filters.period in known else max(known, default=None)
-    return period, [row for row in rows if row["period_start"] == period]
+    period = asked.filters.period
+    if period is None:
+        period = await analytics.newest_period(asked.connection, analytics.STAGES, asked.filters.of(ids))
+    if period is None:
+        return None, []
+    of_period = asked.filters.of(ids, period=period)
+    return period, await analytics.read(asked.connection, analytics.BOTTLENECKS, of_period)

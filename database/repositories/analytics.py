@@ -138,8 +138,40 @@ async def read(
 
     Raises NotBuiltError, and psycopg.DataError if `after` holds no values of the key's types.
     """
+    conditions, values = _conditions(mart, filter)
+    values["limit"] = limit
+    key = sql.SQL(", ").join(sql.Identifier("t", name) for name in mart.key)
+    if after is not None:
+        places = sql.SQL(", ").join(sql.Placeholder(f"after_{number}") for number in range(len(mart.key)))
+        conditions.append(sql.SQL("({}) > ({})").format(key, places))
+        values |= {f"after_{at}": value for at, value in enumerate(after)}
+    query = sql.SQL("select {columns} from {table} as t where {conditions} order by {key} limit %(limit)s").format(
+        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in mart.columns),
+        table=sql.Identifier("marts", mart.name),
+        conditions=sql.SQL(" and ").join(conditions),
+        key=key,
+    )
+    return await rows_of(connection, query, values)
+
+
+async def newest_period(connection: Connection, mart: Mart, filter: Filter) -> date | None:  # noqa: A002
+    """The last period of the filter that has rows. Raises NotBuiltError."""
+    assert mart.period is not None
+    conditions, values = _conditions(mart, filter)
+    query = sql.SQL("select max({period}) as newest from {table} as t where {conditions}").format(
+        period=sql.Identifier("t", mart.period),
+        table=sql.Identifier("marts", mart.name),
+        conditions=sql.SQL(" and ").join(conditions),
+    )
+    rows = await rows_of(connection, query, values)
+    newest: date | None = rows[0]["newest"]
+    return newest
+
+
+def _conditions(mart: Mart, filter: Filter) -> tuple[list[sql.Composable], dict[str, Any]]:  # noqa: A002
+    """On `t`, rows of the mart; and the values they name."""
     conditions: list[sql.Composable] = [sql.SQL("t.project_id = any(%(projects)s)")]
-    values: dict[str, Any] = {"projects": list(filter.projects), "limit": limit}
+    values: dict[str, Any] = {"projects": list(filter.projects)}
 
     def add(condition: sql.Composable, **named: Any) -> None:
         conditions.append(condition)
@@ -160,17 +192,7 @@ async def read(
         add(sql.SQL("%(group)s in ({})").format(columns), group=filter.group)
     if filter.group is not None and mart.status is not None:
         add(_OF_GROUP.format(sql.Identifier("t", mart.status)), group=filter.group)
-    key = sql.SQL(", ").join(sql.Identifier("t", name) for name in mart.key)
-    if after is not None:
-        places = sql.SQL(", ").join(sql.Placeholder(f"after_{number}") for number in range(len(mart.key)))
-        add(sql.SQL("({}) > ({})").format(key, places), **{f"after_{at}": value for at, value in enumerate(after)})
-    query = sql.SQL("select {columns} from {table} as t where {conditions} order by {key} limit %(limit)s").format(
-        columns=sql.SQL(", ").join(sql.Identifier("t", name) for name in mart.columns),
-        table=sql.Identifier("marts", mart.name),
-        conditions=sql.SQL(" and ").join(conditions),
-        key=key,
-    )
-    return await rows_of(connection, query, values)
+    return conditions, values
 
 
 async def rows_of(connection: Connection, query: sql.SQL | sql.Composed, values: dict[str, Any]) -> Rows:

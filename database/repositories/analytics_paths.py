@@ -115,7 +115,7 @@ async def paths_with(
     return [Path(**row) for row in await rows_of(connection, _WITH_TRANSITION, values)]
 
 
-# Paths without both statuses are passed over quickly.
+# chr(31), the unit separator, is in no id. Looking for a text is many times as fast as for a pair in an array.
 _WITH_TRANSITION = sql.SQL(
     """
     select t.variant_id, t.is_urgent, sum(t.orders)::bigint as orders
@@ -124,10 +124,10 @@ _WITH_TRANSITION = sql.SQL(
         and (%(is_urgent)s::boolean is null or t.is_urgent = %(is_urgent)s)
         and case
             when %(from)s = '' then t.status_ids[1] = %(to)s
-            else t.status_ids @> array[%(from)s, %(to)s]::text[] and exists (
-                select from generate_subscripts(t.status_ids, 1) as place
-                where t.status_ids[place] = %(from)s and t.status_ids[place + 1] = %(to)s
-            )
+            else strpos(
+                chr(31) || array_to_string(t.status_ids, chr(31)) || chr(31),
+                chr(31) || %(from)s || chr(31) || %(to)s || chr(31)
+            ) > 0
         end
     group by t.variant_id, t.is_urgent
     having %(since_orders)s::bigint is null

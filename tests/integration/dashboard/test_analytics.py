@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter, defaultdict
 from itertools import pairwise
+from typing import Any
 
 import httpx
 import psycopg
@@ -140,11 +141,11 @@ def test_pages_of_variants_have_each_path_once_the_most_frequent_first(dash: Das
     orders = made(8)
     counted = Counter((urgent, number < "0200", tuple(path)) for number, (urgent, path) in orders.items())
 
-    async def walk(connection: Connection) -> list[dict[str, object]]:
+    async def walk(connection: Connection) -> list[dict[str, Any]]:
         async with connection.transaction(force_rollback=True):
             await tables(connection, orders)
-            found: list[dict[str, object]] = []
-            after: list[object] | None = None
+            found: list[dict[str, Any]] = []
+            after: list[Any] | None = None
             while rows := await analytics_paths.variants(connection, Variants(["p"]), after=after, limit=7):
                 found += rows
                 after = [rows[-1][name] for name in analytics_paths.VARIANT_KEY]
@@ -155,7 +156,7 @@ def test_pages_of_variants_have_each_path_once_the_most_frequent_first(dash: Das
     assert sizes == sorted(sizes, reverse=True)
     by_path: dict[tuple[object, ...], list[object]] = defaultdict(list)
     for row in found:
-        by_path[row["is_urgent"], row["is_ended"], tuple(row["status_ids"])].append(row["orders"])  # type: ignore[arg-type]
+        by_path[row["is_urgent"], row["is_ended"], tuple(row["status_ids"])].append(row["orders"])
     assert by_path == {path: [count] for path, count in counted.items()}
 
 
