@@ -85,7 +85,8 @@ def test_webhooks_are_counted_by_kind_the_same_before_and_after_they_are_summed_
     # Order 1: 5 o'clock, then 3 (late), then 4 (late); order 2 in order, then late; order 3: the later one was pulled.
     for order, hour, source, minutes in (
         ("1", 5, "webhook", 20), ("1", 3, "webhook", 15), ("1", 4, "webhook", 12), ("2", 1, "webhook", 11),
-        ("2", 2, "webhook", 10), ("3", 9, "pull", 9), ("3", 8, "webhook", 8), ("3", 7, "reread", 7), ("2", 0, "webhook", 0),
+        ("2", 2, "webhook", 10), ("3", 9, "pull", 9), ("3", 8, "webhook", 8), ("3", 7, "reread", 7),
+        ("2", 0, "webhook", 0),
     ):  # fmt: skip
         tell(dash, "quiet", order, hour, source=source, minutes_ago=minutes)
     dash.do(
