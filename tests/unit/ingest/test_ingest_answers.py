@@ -78,7 +78,7 @@ def test_refusals_of_known_projects_are_counted_until_they_are_stored() -> None:
 
     for project, code in (("p", "not_authentic"), ("p", "not_authentic"), ("q", "too_large"), ("", "unknown_project")):
         refusals.note(project, code, "x")
-    with pytest.raises(OSError, match="^$"):
+    with pytest.raises(OSError, match=r"^$"):
         asyncio.run(store_counts(refusals, store))
     is_away = False
     asyncio.run(store_counts(refusals, store))
