@@ -135,7 +135,7 @@ async def roll_up(connection: Connection, project_id: str) -> bool:
         )
         row = await cursor.fetchone()
         assert row is not None
-        return max(row["came"], row["told"]) == _MOST
+        return bool(max(row["came"], row["told"]) == _MOST)
 
 
 async def roll_up_all(connection: Connection) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from ingest_api.metrics import Metrics
 from ingest_api.problems import ProblemError, send_problem
-from ingest_api.refusals import INTERVAL_SECONDS, RefusalLog
+from ingest_api.refusals import INTERVAL_SECONDS, RefusalLog, store_counts
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +63,27 @@ def test_a_flood_of_refusals_is_one_line_per_interval_and_kind() -> None:
     now = INTERVAL_SECONDS + 1
     refusals.note("p", "not_authentic", "x")
     assert log.lines[-1]["more_since_last"] == 999
+
+
+def test_refusals_of_known_projects_are_counted_until_they_are_stored() -> None:
+    refusals = RefusalLog(lambda: 0.0, Log())
+    stored: list[Mapping[tuple[str, str], int]] = []
+    is_away = True
+
+    async def store(counts: Mapping[tuple[str, str], int]) -> None:
+        if is_away:
+            raise OSError
+        stored.append(dict(counts))
+        refusals.note("q", "too_large", "z")  # one that comes meanwhile is not lost
+
+    for project, code in (("p", "not_authentic"), ("p", "not_authentic"), ("q", "too_large"), ("", "unknown_project")):
+        refusals.note(project, code, "x")
+    with pytest.raises(OSError, match=r"^$"):
+        asyncio.run(store_counts(refusals, store))
+    is_away = False
+    asyncio.run(store_counts(refusals, store))
+    asyncio.run(store_counts(refusals, store))
+    assert stored == [{("p", "not_authentic"): 2, ("q", "too_large"): 1}, {("q", "too_large"): 1}]
 
 
 def test_metrics_tell_what_was_received_accepted_and_refused() -> None:
