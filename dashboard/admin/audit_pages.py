@@ -14,6 +14,7 @@ from dashboard.services import services_of
 from dashboard.ui import pages
 from dashboard.ui.pages import Shell
 from database.repositories import audit
+from sync.settings.undoable import is_undoable
 from web.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
@@ -39,7 +40,8 @@ async def show_audit(request: Request, identity: Viewer) -> Response:
         actions = await audit.actions(connection)
     return pages.answer(
         request, page, "admin/audit.html", found=found.entries, next=found.next, is_first=before_id is None,
-        words=words, actions=actions, differences=differences, errors={"from": since_error, "to": until_error},
+        words=words, actions=actions, differences=differences, is_undoable=is_undoable,
+        errors={"from": since_error, "to": until_error},
     )  # fmt: skip
 
 
