@@ -13,13 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 from demo_windows import CHROMIUM, ROOT, WIDTHS, Demo, install_axe, log_in, read_demo
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from database.embedded import EmbeddedServer
 from database.ports import free_port
 from tests.support.serving import serving
 
 START_SECONDS = 600.0
+
+expect.set_options(timeout=20_000)  # on a busy machine a page takes its time
 
 
 _demo = contextlib.ExitStack()

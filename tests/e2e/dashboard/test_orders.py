@@ -17,8 +17,6 @@ from playwright.sync_api import Page, expect
 SHOP = "print-shop"
 PAGE_BYTES = 200_000
 
-expect.set_options(timeout=20_000)  # on a busy machine a page takes its time
-
 
 def keys(page: Page) -> list[str]:
     """The orders shown, top down."""
