@@ -172,7 +172,7 @@ async def _send_past(accounts: Sequence[KeyCrmAccount], ingest: str) -> None:
     done = 0
     limit = asyncio.Semaphore(_WEBHOOKS_AT_ONCE)
     with progress_bar("Receiving webhooks") as bar:
-        async with httpx.AsyncClient(timeout=30) as client:
+        async with httpx.AsyncClient(timeout=120) as client:
 
             async def send(account: KeyCrmAccount, payload: Mapping[str, object]) -> None:
                 nonlocal done
