@@ -30,8 +30,9 @@ def free_port() -> int:
     If there is one, below those that the system lends to outgoing connections: it is still free when, seconds later, a
     server asks for it.
     """
+    count = max(1, _first_outgoing() - _FIRST)
     for _ in range(_ATTEMPTS):
-        port = _FIRST + secrets.randbelow(max(1, _first_outgoing() - _FIRST))
+        port = _FIRST + secrets.randbelow(count)
         if is_free(port):
             return port
     with socket.socket() as probe:
