@@ -8,8 +8,8 @@ of the two models with their indexes and statistics, as dbt reports it. Each tur
 after it, and the ratio is the middle one of the turns. Then a hundredth of the orders gets a new event, and the same
 two models are built incrementally; and all models with their tests twice more, the second time with nothing new. With
 --growth the history is made that many times as long in a second database: full build, an increment of as many orders as
-before, and one of a hundredth. Exit code 1 if the ratio is above
---require, or if a working time differs from the one by joining every window.
+before, and one of a hundredth. Exit code 1 if the ratio is above --require, or if a working time differs from the one
+by joining every window.
 """
 
 from __future__ import annotations

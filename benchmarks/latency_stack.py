@@ -108,11 +108,12 @@ def _wait_for_answer(url: str) -> None:
     with httpx.Client(trust_env=False) as client:
         while True:
             try:
-                said = f"it answers {client.get(url).status_code}"
+                status = client.get(url).status_code
+                if status == 200:
+                    return
+                said = f"it answers {status}"
             except httpx.HTTPError as error:
                 said = str(error)
-            if said == "it answers 200":
-                return
             if time.monotonic() > until:
                 raise SystemExit(f"{url} is not ready within {_START_SECONDS:.0f} s: {said}")
             time.sleep(0.1)

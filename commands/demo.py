@@ -37,6 +37,8 @@ _LIVE_CHANGES = 30
 _OTHER_CHANGES = 3
 _SETTLE_SECONDS = 120.0
 _WEBHOOKS_AT_ONCE = 32
+_ANSWER_SECONDS = 120.0
+"""For one webhook, on a machine that is busy with all the others."""
 
 
 def add_to(application: typer.Typer) -> None:
@@ -177,7 +179,7 @@ async def _send_past(accounts: Sequence[KeyCrmAccount], ingest: str) -> None:
     done = 0
     limit = asyncio.Semaphore(_WEBHOOKS_AT_ONCE)
     with progress_bar("Receiving webhooks") as bar:
-        async with httpx.AsyncClient(timeout=30) as client:
+        async with httpx.AsyncClient(timeout=_ANSWER_SECONDS) as client:
 
             async def send(account: KeyCrmAccount, payload: Mapping[str, object]) -> None:
                 nonlocal done

@@ -283,10 +283,11 @@ class PushResult:
     customer_id: str | None = None
     """Of an order: the CRM's id of its customer, where the answer tells."""
     fingerprint: bytes | None = None
-    """Of the object as the CRM has it now, where the answer tells enough: a `Reread` with the same one is an echo."""
+    """Of the object as the CRM has it now, where the answer tells enough, and the push has changed it: a `Reread` with
+    the same one is an echo. Without a change, somebody else's would be taken for it."""
     echoes: Sequence[tuple[str, str, bytes]] = ()
-    """(entity, CRM id, fingerprint) of what else the CRM will tell of because of this push: the order of a payment, an
-    order between its creation and its status. To be kept in the write ledger beside `fingerprint`."""
+    """(entity, CRM id, fingerprint) of what else the CRM will tell of because of this push: an order between its
+    creation and its status. To be kept in the write ledger beside `fingerprint`."""
     as_crm: Mapping[str, Any] = field(default_factory=dict)
     """Field -> what the CRM has of it now, where it cannot be exactly what was sent: a time in whole seconds, its own
     nearest word. Typed as in `Change.data`; what the CRM tells later is compared with this, not with what was sent."""

@@ -325,7 +325,7 @@ class Writer:
         self._drained.add(changes)
         for record in records:
             self._touched.add(record.batch)
-        rereads = await without_echoes(connection, project_id, records, changes.rereads)
+        rereads = await without_echoes(connection, project_id, records, changes.rereads, known.orders, self._touched)
         await requests.enqueue_rereads(connection, project_id, rereads)
         return events, len(rereads)
 

@@ -2,6 +2,9 @@
 
 Only what both forms carry goes in, and the time of the last change in whole seconds, which is all that KeyCRM keeps.
 Without that time there is no fingerprint: a change could look like the state before it.
+
+A write leaves a fingerprint only where it changes something of what goes in. If it does not, what somebody else changed
+in the same second has the same one, and would be taken for our echo.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from typing import Any
 
 from connectors.values.fields import Fields
 
+_ORDER_BODY = frozenset({"status_id", "manager_comment"})
+_BUYER_BODY = frozenset({"phone", "email"})
 _SUMS = ("grand_total", "total_discount", "expenses_sum")
 
 
@@ -30,6 +35,17 @@ def of_buyer(row: Mapping[str, Any]) -> bytes | None:
     if "phone" not in fields or "email" not in fields:
         return None
     return _hash("buyer", fields, [fields.text("full_name"), *fields.texts("phone"), "", *fields.texts("email")])
+
+
+def of_changed_order(order: Mapping[str, Any], body: Mapping[str, Any]) -> bytes | None:
+    """Of the answer to a change with this body."""
+    return of_order(order) if body.keys() & _ORDER_BODY else None
+
+
+def of_changed_buyer(buyer: Mapping[str, Any], before: Mapping[str, Any], body: Mapping[str, Any]) -> bytes | None:
+    """Of the answer to a change with this body, which repeats the name of `before` where that stays."""
+    is_renamed = body.get("full_name", before.get("full_name")) != before.get("full_name")
+    return of_buyer(buyer) if is_renamed or body.keys() & _BUYER_BODY else None
 
 
 def echo(order: Mapping[str, Any]) -> tuple[tuple[str, str, bytes], ...]:

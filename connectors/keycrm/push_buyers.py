@@ -57,7 +57,7 @@ async def _bring_up_to_date(calls: Calls, change: Change, row: Row) -> PushResul
         crm_id,
         ignored=built.ignored,
         was_there=change.is_new,
-        fingerprint=fingerprints.of_buyer(buyer),
+        fingerprint=fingerprints.of_changed_buyer(buyer, row, built.body),
         as_crm=built.as_crm,
         requests=calls.writes,
     )

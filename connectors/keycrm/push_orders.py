@@ -94,7 +94,7 @@ async def _bring_up_to_date(calls: Calls, change: Change, crm_id: str, row: Row 
         ignored=built.ignored,
         was_there=change.is_new,
         customer_id=None if order is None else customer_id(order),
-        fingerprint=None if order is None else fingerprints.of_order(order),
+        fingerprint=None if order is None else fingerprints.of_changed_order(order, built.body),
         as_crm=built.as_crm,
         requests=calls.writes,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from connectors.errors import NotFoundError, PermanentError, RetryError
-from connectors.keycrm import fingerprints
 from connectors.keycrm.push_calls import ORDER_INCLUDE, Calls, Row, needed_id
 from connectors.keycrm.push_payment_bodies import (
     CHANGEABLE,
@@ -16,7 +15,8 @@ from connectors.protocol import Change, PushResult
 
 
 async def push_payment(calls: Calls, change: Change) -> PushResult:
-    """Raises ConnectorError."""
+    """Leaves no fingerprint of the order: what others have changed of it meanwhile would be in it. Raises
+    ConnectorError."""
     given = change.data["order"]["crm_id"]
     if given is None:
         raise PermanentError("KeyCRM does not have the payment's order: send the order first, then this payment again")
@@ -35,7 +35,6 @@ async def push_payment(calls: Calls, change: Change) -> PushResult:
         raise RetryError("KeyCRM has taken the payment and does not show it among those of its order")
     return PushResult(
         str(made["id"]),
-        echoes=fingerprints.echo(order),
         as_crm=answered_values(made),
         requests=calls.writes,
     )

@@ -39,6 +39,14 @@ class OrderState:
     full: str | None = None
     """What those who listen know of it: `core_changes.told`; None if it was not asked for."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the last whole record is the last word."""
+        return self.has_items and (
+            self.source_updated_at is None
+            or (self.items_updated_at is not None and self.items_updated_at >= self.source_updated_at)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class EventState:

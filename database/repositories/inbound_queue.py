@@ -98,6 +98,20 @@ async def enqueue(
     )  # fmt: skip
 
 
+async def waiting_orders(connection: Connection, project_id: str, order_ids: Collection[str]) -> set[str]:
+    """Those of the orders that are in the queue, or taken out of it just now."""
+    if not order_ids:
+        return set()
+    cursor = await connection.execute(
+        """
+        select distinct crm_entity_id from sync.inbound_queue
+        where project_id = %s and entity_type = 'order' and crm_entity_id = any(%s)
+        """,
+        [project_id, list(order_ids)],
+    )
+    return {row["crm_entity_id"] for row in await cursor.fetchall()}
+
+
 async def due_projects(connection: Connection) -> list[str]:
     """Projects with entries that may be taken now. Steps from project to project by the index, whatever the backlog."""
     cursor = await connection.execute(

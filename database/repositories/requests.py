@@ -100,6 +100,26 @@ async def enqueue_rereads(connection: Connection, project_id: str, objects: Coll
     )
 
 
+async def being_read(
+    connection: Connection, project_id: str, objects: Collection[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Those of the objects, by (stream, id), that somebody is reading: what comes may be from before this moment."""
+    cursor = await connection.execute(
+        """
+        select distinct r.stream, r.crm_id
+        from unnest(%(streams)s::text[], %(ids)s::text[]) as o (stream, crm_id)
+        join sync.requests as r
+            on r.project_id = %(project)s and r.stream = o.stream and r.crm_id = o.crm_id and r.state = 'running'
+        """,
+        {
+            "project": project_id,
+            "streams": [stream for stream, _ in objects],
+            "ids": [crm_id for _, crm_id in objects],
+        },
+    )
+    return {(row["stream"], row["crm_id"]) for row in await cursor.fetchall()}
+
+
 async def enqueue_orders_without_items(connection: Connection, project_id: str, stream: str, limit: int) -> int:
     """Queue a re-read of orders that were never read whole, unless one waits or has failed for good."""
     cursor = await connection.execute(

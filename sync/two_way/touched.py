@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from connectors.records import Batch
 from database.connection import Connection
-from database.repositories import crm_objects, inbound_queue, ledger
+from database.repositories import crm_objects, inbound_queue, ledger, requests
+from database.repositories.core import OrderState
 from database.repositories.inbound_queue import Entity, News, Ref
 from database.repositories.stream_events import NewEvent
 from sync.folding import Mapped
 from sync.projects import Project
 from sync.two_way.flags import flags_of
 
+ORDERS = "orders"
 _ENTITIES = {
-    "orders": "order", "customers": "customer", "offers": "article", "products": "article", "stocks": "article",
+    ORDERS: "order", "customers": "customer", "offers": "article", "products": "article", "stocks": "article",
 }  # fmt: skip
 """Stream -> kind of object."""
 
@@ -26,10 +28,13 @@ class Touched:
     customers: set[str] = field(default_factory=set)
     offers: set[str] = field(default_factory=set)
     products: set[str] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)
+    """Orders that were told with all they have."""
 
     def add(self, batch: Batch) -> None:
         self.orders.update(order.order_id for order in batch.orders)
         self.orders.update(items.order_id for items in batch.order_items)
+        self.whole.update(items.order_id for items in batch.order_items)
         self.orders.update(payments.order_id for payments in batch.order_payments)
         # The empty fields of a webhook about a customer tell nothing: the whole record is being read.
         hinted = {reread.crm_id for reread in batch.rereads if reread.stream == "customers"}
@@ -80,9 +85,17 @@ def _ref(event: NewEvent) -> Ref:
 
 
 async def without_echoes(
-    connection: Connection, project_id: str, records: Sequence[Mapped], rereads: Sequence[tuple[str, str]]
+    connection: Connection,
+    project_id: str,
+    records: Sequence[Mapped],
+    rereads: Sequence[tuple[str, str]],
+    states: Mapping[str, OrderState],
+    touched: Touched,
 ) -> list[tuple[str, str]]:
-    """Those of `rereads` (stream, id) that are more than echoes: one hint with something new is enough."""
+    """Those of `rereads` (stream, id) that are more than echoes: one hint with something new is enough.
+
+    `states`: orders as core had them before these records; `touched`: all of the transaction so far.
+    """
     hints = {
         (reread.stream, reread.crm_id, reread.fingerprint)
         for record in records
@@ -101,4 +114,25 @@ async def without_echoes(
         if reread.fingerprint is None
         or (_ENTITIES.get(reread.stream, ""), reread.crm_id, reread.fingerprint) not in ours
     }
+    echoes = [reread for reread in rereads if reread not in new]
+    if echoes:
+        new |= await _hiding(connection, project_id, echoes, states, touched)
     return [reread for reread in rereads if reread in new]
+
+
+async def _hiding(
+    connection: Connection,
+    project_id: str,
+    echoes: Sequence[tuple[str, str]],
+    states: Mapping[str, OrderState],
+    touched: Touched,
+) -> set[tuple[str, str]]:
+    """Echoes that hide what somebody else changed before our write, so that the object has to be read all the same.
+
+    An echo is newer than a reading that is on its way, which is dropped for it. And of an order that has been told of
+    in part since its last whole record, the rest is not known (`crm_state`): what that record brought must be in vms.
+    """
+    orders = [crm_id for stream, crm_id in echoes if stream == ORDERS]
+    whole = [crm_id for crm_id in orders if crm_id in states and states[crm_id].is_whole]
+    waiting = await inbound_queue.waiting_orders(connection, project_id, whole) | touched.whole.intersection(orders)
+    return await requests.being_read(connection, project_id, echoes) | {(ORDERS, crm_id) for crm_id in waiting}

@@ -12,9 +12,11 @@ import httpx
 import pytest
 
 from connectors.errors import ConfigError, ConnectorError, NotFoundError, PermanentError, RetryError
+from connectors.keycrm.fingerprints import of_order
 from connectors.keycrm.push_article_bodies import ARCHIVED_BY_HAND, COMMA_IN_SKU, NO_WAREHOUSE, SHARED
 from connectors.keycrm.push_order_bodies import NO_SOURCE, TRACKING_STAYS
 from connectors.keycrm.simulator import SimulatorState, create_app
+from connectors.keycrm.simulator_bodies import order_context
 from connectors.protocol import Change, PushResult
 from tests.conformance.pushing import (
     again,
@@ -83,6 +85,11 @@ def new_order(crm: PushedKeyCrm, **data: Any) -> Change:
     return any_order(crm, new_customer(), None, "cup", None, **data)  # type: ignore[arg-type]
 
 
+def fingerprint_of(crm: PushedKeyCrm, order_id: str) -> bytes | None:
+    """What a webhook about the order as it is now would be known by."""
+    return of_order(order_context(crm.state.orders.rows[int(order_id)]))
+
+
 def options(crm: PushedKeyCrm, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**crm.account().options, **changes}.items() if value is not None}
 
@@ -142,6 +149,33 @@ async def test_both_webhooks_of_a_new_order_are_known_as_ours(crm: PushedKeyCrm)
     [(entity, crm_id, passing)] = result.echoes
     assert (entity, crm_id) == ("order", result.crm_id)
     assert fingerprints(crm, result.crm_id) == [passing, result.fingerprint]
+
+
+async def test_a_change_hides_nothing_that_somebody_changed_in_the_same_second(crm: PushedKeyCrm) -> None:
+    order = new_order(crm)
+    order_id = (await pushed(crm, order)).crm_id
+    crm.state.update_order(int(order_id), manager_comment="Ring twice")
+    told = fingerprint_of(crm, order_id)
+    moved = await pushed(crm, changed(order, order_id, address="Харків, Сумська 1"))
+    assert fingerprint_of(crm, order_id) == told
+    assert (moved.requests, moved.fingerprint) == (1, None)
+    # Nor if nothing is left to change, as after a crash behind the request.
+    nothing = await pushed(crm, again(changed(order, order_id, address="Харків, Сумська 1")))
+    assert (nothing.requests, nothing.fingerprint) == (0, None)
+    # What changes the status is told of as it leaves the order.
+    crm.webhooks()
+    confirmed = await pushed(crm, changed(order, order_id, status="8"))
+    assert fingerprints(crm, order_id) == [confirmed.fingerprint]
+
+
+async def test_a_change_of_a_buyers_note_hides_no_change_of_the_name_in_the_same_second(crm: PushedKeyCrm) -> None:
+    customer = new_customer()
+    buyer_id = (await pushed(crm, customer)).crm_id
+    noted = await pushed(crm, changed(customer, buyer_id, note="Likes blue"))
+    assert (noted.requests, noted.fingerprint) == (1, None)
+    for name, value in {"full_name": "Olena B", "phone": "+380671112233", "email": "other@example.org"}.items():
+        result = await pushed(crm, changed(customer, buyer_id, **{name: value}))
+        assert result.fingerprint is not None, name
 
 
 async def test_where_a_source_takes_an_order_once_a_second_attempt_finds_it_by_the_refusal(crm: PushedKeyCrm) -> None:
@@ -256,14 +290,16 @@ async def test_a_wrong_address_stops_the_project_and_loses_no_order(crm: PushedK
 # ------------------------------------------------------------------------------------------------------------ payments
 
 
-async def test_the_webhook_about_a_payments_order_is_known_as_ours(crm: PushedKeyCrm) -> None:
+async def test_a_payment_hides_nothing_that_somebody_changed_of_its_order_in_the_same_second(crm: PushedKeyCrm) -> None:
     order = new_order(crm)
     order_id = (await pushed(crm, order)).crm_id
+    await pushed(crm, new_payment(order, order_id))
     crm.webhooks()
+    crm.state.update_order(int(order_id), manager_comment="Ring twice")
+    told = fingerprint_of(crm, order_id)
     result = await pushed(crm, new_payment(order, order_id))
-    [(entity, crm_id, fingerprint)] = result.echoes
-    assert (entity, crm_id) == ("order", order_id)
-    assert fingerprints(crm, order_id) == [fingerprint]
+    assert fingerprint_of(crm, order_id) == told  # the payment changes nothing of it
+    assert (result.fingerprint, result.echoes) == (None, ())
 
 
 async def test_a_payment_tells_what_keycrm_made_of_it(crm: PushedKeyCrm) -> None:

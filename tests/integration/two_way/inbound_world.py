@@ -24,6 +24,12 @@ async def open_shop(world: World, **values: Any) -> None:
 
 async def land(world: World, stream: str, *bodies: str, project_id: str = "shop") -> None:
     """Land whole records as a pull does, and bring them into core."""
+    await put(world, stream, *bodies, project_id=project_id)
+    await drain(world.pool, project_id, lookup=world.lookup)
+
+
+async def put(world: World, stream: str, *bodies: str, project_id: str = "shop") -> None:
+    """Land whole records, and leave them there."""
     async with world.pool.connection() as connection, connection.transaction():
         cursor = await connection.execute(
             """
@@ -40,7 +46,6 @@ async def land(world: World, stream: str, *bodies: str, project_id: str = "shop"
         await connection.execute(
             "insert into sync.raw_queue (project_id, source, raw_ids) values (%s, 'api', %s)", [project_id, ids]
         )
-    await drain(world.pool, project_id, lookup=world.lookup)
 
 
 async def hook(world: World, *bodies: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from database.repositories import ledger
 from database.repositories.ledger import Written
 from sync.two_way import inbound
-from tests.integration.two_way.inbound_world import apply, hook, land, letters, one, open_shop
+from tests.integration.two_way.inbound_world import apply, hook, land, letters, one, open_shop, put
 from tests.support.shop_crm import shop_article, shop_customer, shop_order
 from tests.support.toy_crm import minute
 from tests.support.world import World
@@ -165,12 +165,49 @@ async def test_an_echo_of_our_own_write_changes_nothing_and_is_not_read_again(wo
 
 async def test_a_hint_with_something_new_beside_an_echo_is_read_again(world: World) -> None:
     await both_sides(world)
+    echo = await our_status(world)
+    await hook(world, echo, shop_order("17", 11, status="off", customer="7", marked=True))
+    assert await world.value("select count(*) from sync.requests") == 1
+
+
+async def our_status(world: World) -> str:
+    """Of an order that both sides have: what the CRM is to tell of it because of our own write, at minute 10."""
     echo = shop_order("17", 10, status="done", customer="7", marked=True)
     mark = hashlib.sha256(echo.encode()).digest()
     async with world.pool.connection() as connection, connection.transaction():
         await ledger.add(connection, "shop", [Written("crm", "order", "17", "update", {"status": "x"}, mark)])
-    await hook(world, echo, shop_order("17", 11, status="off", customer="7", marked=True))
-    assert await world.value("select count(*) from sync.requests") == 1
+    return echo
+
+
+@pytest.mark.parametrize("is_in_core", [True, False], ids=["before it", "along with it"])
+async def test_an_echo_hides_nothing_that_was_read_and_is_not_in_vms_yet(world: World, is_in_core: bool) -> None:
+    await both_sides(world)
+    echo = await our_status(world)
+    read = shop_order("17", 9, customer="7", comment="theirs", items=[{"name": "Cup"}])
+    await (land if is_in_core else put)(world, "orders", read)
+    await hook(world, echo)
+    assert await world.rows("select stream, crm_id, state from sync.requests") == [
+        {"stream": "orders", "crm_id": "17", "state": "queued"}
+    ]
+    await crm_says(world, 10, status="done", comment="theirs")
+    assert (await one(world, "select comment from vms.orders"))["comment"] == "theirs"
+
+
+async def test_an_echo_hides_nothing_of_an_order_that_is_being_read(world: World) -> None:
+    await both_sides(world)
+    echo = await our_status(world)
+    await world.execute(
+        "insert into sync.requests (project_id, stream, crm_id, origin, state) "
+        "values ('shop', 'orders', '17', 'webhook', 'running'), ('shop', 'orders', '18', 'webhook', 'running')"
+    )
+    await hook(world, echo)
+    # What was asked for before our write is older than the echo, and will not count.
+    await land(world, "orders", shop_order("17", 9, customer="7", comment="theirs", items=[{"name": "Cup"}]))
+    assert await world.rows("select stream, crm_id from sync.requests where state = 'queued'") == [
+        {"stream": "orders", "crm_id": "17"}
+    ]
+    await crm_says(world, 10, status="done", comment="theirs")
+    assert (await one(world, "select comment from vms.orders"))["comment"] == "theirs"
 
 
 async def test_what_core_has_not_heard_of_yet_does_not_undo_our_own_write(world: World) -> None:

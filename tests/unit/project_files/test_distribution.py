@@ -72,3 +72,20 @@ def test_a_child_is_measured_once_it_can_run_the_product(tmp_path: Path, code: s
     found = modules_measured(tmp_path, code)
     assert found >= expected
     assert bool(found) == bool(expected)
+
+
+def test_simulators_are_no_product_code_wherever_a_child_is_started(tmp_path: Path) -> None:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    settings = {"COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"), "COVERAGE_FILE": str(tmp_path / "data")}
+    path = os.pathsep.join([child_coverage.FOLDER, str(ROOT)])
+    subprocess.run(
+        [sys.executable, "-c", "import connectors.keycrm"],
+        cwd=tmp_path, env={**variables, **settings, "PYTHONPATH": path}, check=True, timeout=120,
+    )  # fmt: skip
+    files = set()
+    for file in tmp_path.glob("data.*"):
+        data = coverage.CoverageData(str(file))
+        data.read()
+        files |= data.measured_files()
+    assert any("connectors/keycrm/" in file for file in files)
+    assert [file for file in files if "/simulator" in file] == []
