@@ -61,7 +61,7 @@ async def _read(connection: Connection, select: str, filter: Filter, stages: int
         "projects": list(filter.projects), "first": filter.first, "last": filter.last, "group": filter.group,
         "is_urgent": filter.is_urgent, "stages": stages,
     }  # fmt: skip
-    return await rows_of(connection, _CELLS + sql.SQL(select), values)  # type: ignore[arg-type]
+    return await rows_of(connection, _CELLS + sql.SQL(select), values)
 
 
 _CELLS = sql.SQL(
