@@ -151,7 +151,7 @@ async def undone(request: Request, identity: Identity, audit_id: int, *, togethe
         raise ProblemError(404, "unknown_entry", "There is no such entry in the audit log.")
     async with services.database() as connection:
         try:
-            return await undo(connection, keyring_of(request), audit_id, actor_of(identity), together=together)
+            return await undo(connection, keyring_of(request), audit_id, identity.actor, together=together)
         except (LookupError, UnknownProjectError):
             raise ProblemError(404, "unknown_entry", "There is no such entry in the audit log.") from None
         except UndoError as error:
@@ -166,10 +166,6 @@ async def undone(request: Request, identity: Identity, audit_id: int, *, togethe
 def keyring_of(request: Request) -> Keyring:
     """Only compares stored secrets with themselves here: no section holds one."""
     return Keyring.load(request.app.state.environment)
-
-
-def actor_of(identity: Identity) -> str:
-    return f"user:{identity.login}"
 
 
 def problems_of(error: SettingsError) -> list[dict[str, str]]:
@@ -188,7 +184,7 @@ async def _save(
     if draft.problems:  # the form already tells what is wrong
         raise SettingsError([])
     return await edit_section(
-        connection, keyring_of(request), state.project_id, state.section, draft.value, actor_of(identity),
+        connection, keyring_of(request), state.project_id, state.section, draft.value, identity.actor,
         version=version, seen=seen,
     )  # fmt: skip
 
