@@ -44,7 +44,7 @@ async def start(request: Request, identity: Admin) -> Response:
         async with services.database() as connection:
             number, is_new = await acting.start_resync(connection, identity, project)
     except ProblemError as problem:
-        return flash.redirect(page.link(LIST), problem.detail, "problem")
+        return flash.redirect(page.link(LIST), pages.said(page, problem), "problem")
     if not is_new:
         return flash.redirect(
             page.link(LIST), _("Full resync %(number)s of this project goes already.") % {"number": number}, "note"
@@ -84,7 +84,7 @@ async def compare(request: Request, identity: Admin) -> Response:
         async with services.database() as connection:
             _number, is_new = await acting.start_resync(connection, identity, project, "check")
     except ProblemError as problem:
-        return flash.redirect(page.link("/sync/consistency"), problem.detail, "problem")
+        return flash.redirect(page.link("/sync/consistency"), pages.said(page, problem), "problem")
     if not is_new:
         text = _("A comparison or a full resync of this project goes already.")
         return flash.redirect(page.link("/sync/consistency"), text, "note")
@@ -108,7 +108,7 @@ async def sync_object(request: Request, identity: Admin) -> Response:
     except ProblemError as problem:
         if problem.status not in (400, 404):
             raise
-        return await _page(request, identity, problem=problem.detail, typed=form, status=422)
+        return await _page(request, identity, problem=pages.said(page, problem), typed=form, status=422)
     told = [_("It is read again from the CRM.")] if done.request_ids else []
     told += [_("What the warehouse system has of it is compared and sent.")] if done.vms_ids else []
     return flash.redirect(page.link(LIST), " ".join(told))
