@@ -20,6 +20,7 @@ from sync import oauth
 from sync.gateway import register_webhook
 from sync.settings import SettingsError, access
 from sync.settings.applying import ApplyResult
+from sync.settings.trials import UNTRIED
 from sync.since import read_since
 from sync.switching import switch
 from sync.trials import Trial, try_project
@@ -58,7 +59,14 @@ async def set_state(
         try:
             return await switch(connection, row.project_id, enabled=enabled, actor=identity.actor, reason=reason)
         except ConfigError as error:
-            raise ProblemError(409, "untried", f"{error.message}: test it first.") from None
+            if UNTRIED not in error.message:  # a CRM that this version does not know
+                raise ProblemError(409, "refused", f"{error.message.removesuffix('.')}.") from None
+            raise ProblemError(
+                409,
+                "untried",
+                "%(project)s cannot be enabled, its definition has not passed a test yet: test it first.",
+                values={"project": row.project_id},
+            ) from None
 
 
 async def queue_sync(
