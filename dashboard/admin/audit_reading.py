@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dashboard.identity import Identity
+from dashboard.numbers import whole
 from database.connection import Connection
 from database.repositories import audit
 from database.repositories.audit import AuditEntry, Search
 
 PAGE = 50
-_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,10 @@ def cursor_id(text: str | None) -> int | None:
     """The entry that a cursor names; None for none. Raises ValueError if it is no cursor."""
     if not text:
         return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 19 or int(text) > _LARGEST_ID:
+    number = whole(text)
+    if number is None:
         raise ValueError(text)
-    return int(text)
+    return number
 
 
 async def read_page(connection: Connection, search: Search, before_id: int | None, limit: int = PAGE) -> AuditPage:

@@ -9,11 +9,13 @@ from typing import Any
 from fastapi import Request
 
 from connectors.errors import ConfigError, ConnectorError
+from dashboard.capabilities import capabilities_of
 from dashboard.identity import Identity
-from dashboard.integrations.reading import address_with, capabilities_of
+from dashboard.integrations.reading import address_with
 from dashboard.integrations.sentences import in_one
-from dashboard.integrations.workshop import environment_of, workshop
-from dashboard.services import services_of
+from dashboard.integrations.workshop import workshop
+from dashboard.problems import problem_places
+from dashboard.services import environment_of, services_of
 from database.repositories import requests
 from database.repositories.settings import ProjectRow
 from sync import oauth
@@ -166,5 +168,5 @@ def refused(error: SettingsError) -> ProblemError:
     """Settings that cannot be applied, as an answer."""
     return ProblemError(
         422, "refused", f"{in_one(error.problems)}.",
-        problems=[{"where": problem.where, "message": problem.message} for problem in error.problems],
+        problems=problem_places(error),
     )  # fmt: skip

@@ -10,8 +10,7 @@ from starlette.responses import Response
 from dashboard.guard import Admin, Viewer
 from dashboard.integrations import acting, charts, reading, sentences
 from dashboard.integrations.frame import AREA, frame, path_of
-from dashboard.integrations.workshop import environment_of
-from dashboard.services import services_of
+from dashboard.services import environment_of, services_of
 from dashboard.ui import flash, pages
 from dashboard.ui.docs_links import model_page
 from dashboard.ui.pages import said, translated

@@ -16,8 +16,8 @@ from dashboard.guard import Admin, Viewer
 from dashboard.identity import Identity
 from dashboard.integrations import acting, definitions, reading
 from dashboard.integrations.frame import AREA, Frame, frame, path_of
-from dashboard.integrations.workshop import environment_of, workshop
-from dashboard.services import services_of
+from dashboard.integrations.workshop import workshop
+from dashboard.services import environment_of, services_of
 from dashboard.settings.messages import translated as in_words
 from dashboard.ui import flash, pages
 from dashboard.ui.pages import translated

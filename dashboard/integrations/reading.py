@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from connectors.errors import ConfigError
 from connectors.protocol import Capabilities
+from dashboard.capabilities import capabilities_of
 from database.connection import Connection
 from database.environment import Environment
 from database.repositories import integrations, requests
@@ -25,7 +25,6 @@ TOKEN_PLACE = "…"  # noqa: S105
 LONGEST_PAYLOAD = 4000
 """Characters of a payload that are shown."""
 ENDED = frozenset({"done", "failed", "cancelled"})
-_NOTHING_KNOWN = Capabilities(streams=(), credentials=(), has_api=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +84,6 @@ class MaskedPayload:
     content_type: str | None
     text: str
     is_cut: bool
-
-
-def capabilities_of(row: ProjectRow) -> Capabilities:
-    """With the project's options; of a CRM that this version does not know, nothing."""
-    try:
-        return connector_of(row.crm).capabilities.given(row.options)
-    except ConfigError:
-        return _NOTHING_KNOWN
 
 
 def credential_fields(capabilities: Capabilities) -> list[str]:

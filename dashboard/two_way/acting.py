@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from connectors import registry
 from dashboard.identity import Identity
+from dashboard.numbers import LARGEST_ID
 from dashboard.two_way.scope import takes_changes
 from database.connection import Connection
 from database.repositories import audit, conflicts, dead_letter_lists, dead_letters, resyncs
@@ -27,7 +28,6 @@ from sync.two_way.manual import Asked, UnknownObjectError
 from sync.two_way.objects import Side
 from web.problems import ProblemError
 
-LARGEST_ID = 2**63 - 1
 Deed = Literal["retried", "discarded"]
 _LONGEST_ID = 200
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from connectors import registry
 from connectors.masking import mask_json, mask_text
+from dashboard.capabilities import capabilities_of
 from database.repositories.settings import ProjectRow
 
 SHOWN_CHARACTERS = 20_000
@@ -27,10 +28,7 @@ _NAME = re.compile(r"^(?:name|full_?name|fullName)$")
 
 def is_medical(project: ProjectRow) -> bool:
     """Whether the project's records are about health: of those nothing is shown. Unknown CRMs count as such."""
-    try:
-        return registry.get(project.crm).capabilities.given(project.options).is_medical
-    except KeyError:
-        return True
+    return capabilities_of(project).is_medical
 
 
 def masked_payload(project: ProjectRow, payload: str | None) -> str | None:

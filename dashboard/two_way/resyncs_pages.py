@@ -16,6 +16,7 @@ from dashboard.two_way.conflicts_pages import SIDES
 from dashboard.two_way.pages import around, two_way_ids
 from dashboard.two_way.scope import takes_changes
 from dashboard.ui import flash, pages
+from dashboard.ui.forms import fields_of
 from database.repositories import resyncs
 from database.repositories.resyncs import ResyncRow
 from sync.two_way.manual import ENTITY_OF
@@ -36,7 +37,7 @@ async def resyncs_page(request: Request, identity: Viewer) -> Response:
 async def start(request: Request, identity: Admin) -> Response:
     """Start a full resync of a project."""
     services = services_of(request)
-    form = await asked.form_of(request)
+    form = await fields_of(request)
     project = await visible_project(services, identity, form.get("project", ""))
     page = await pages.shell(request, identity, "two_way")
     _ = pages.translated(page)
@@ -76,7 +77,7 @@ async def cancel(request: Request, identity: Admin, project_id: str, number: str
 async def compare(request: Request, identity: Admin) -> Response:
     """Compare both sides of a project now, as every night."""
     services = services_of(request)
-    form = await asked.form_of(request)
+    form = await fields_of(request)
     project = await visible_project(services, identity, form.get("project", ""))
     page = await pages.shell(request, identity, "two_way")
     _ = pages.translated(page)
@@ -95,7 +96,7 @@ async def compare(request: Request, identity: Admin) -> Response:
 async def sync_object(request: Request, identity: Admin) -> Response:
     """Read one order, customer or article again, and send what vms has of it."""
     services = services_of(request)
-    form = await asked.form_of(request)
+    form = await fields_of(request)
     project = await visible_project(services, identity, form.get("project", ""))
     page = await pages.shell(request, identity, "two_way")
     _ = pages.translated(page)
