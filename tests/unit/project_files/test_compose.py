@@ -20,8 +20,8 @@ OURS = {name: service for name, service in COMPOSE["services"].items() if servic
 VARIABLES = {"DATABASE_URL"} | {
     f"CRM_ELT_{name.upper()}" for name in Environment.model_fields if name != "database_url"
 }
-# Read by the database image, or by docker compose itself.
-FOREIGN = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "TZ", "PYTHONUNBUFFERED"}
+# Read by the database image, by docker compose itself, by uvicorn.
+FOREIGN = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "TZ", "PYTHONUNBUFFERED", "FORWARDED_ALLOW_IPS"}
 
 
 def walk(command: click.Command, words: list[str]) -> tuple[click.Command, list[str]]:
