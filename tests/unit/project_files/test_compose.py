@@ -83,7 +83,7 @@ def test_variables_of_the_example_file_exist() -> None:
 
 
 def test_services_that_need_tables_wait_for_the_migration() -> None:
-    for name in ("ingest", "dashboard", "relay", "code-location"):
+    for name in ("ingest", "dashboard", "dbt-docs", "relay", "code-location"):
         assert OURS[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
 
 
