@@ -36,14 +36,6 @@ def duration(seconds: float | Decimal | None, language: Language) -> str:
     return sign + " ".join(f"{count} {unit}" for count, unit in parts if count)
 
 
-def hours(seconds: float | Decimal | None) -> str:
-    """`72:30`: hours and minutes of working time, as settings files write limits; empty for None."""
-    if seconds is None:
-        return ""
-    minutes = int(seconds) // _MINUTE
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
-
-
 def instant(at: datetime | None, zone: tzinfo, language: Language, pattern: str = "short") -> str:
     """Date and time in a zone, as the language writes them; `–` for None."""
     if at is None:

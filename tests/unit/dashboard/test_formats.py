@@ -30,13 +30,6 @@ def test_durations_are_written_in_the_viewers_language() -> None:
     assert formats.duration(101_520, "ru") == "1 д 4 ч 12 мин"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(None, ""), (0, "00:00"), (28_800, "08:00"), (261_000, "72:30"), (59, "00:00")]
-)
-def test_limits_are_hours_and_minutes_as_in_a_settings_file(seconds: int | None, text: str) -> None:
-    assert formats.hours(seconds) == text
-
-
 def test_an_instant_is_shown_in_the_asked_zone() -> None:
     at = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # the hour that Kyiv has twice
     assert formats.instant(at, ZoneInfo("Europe/Kyiv"), "uk") == "25.10.26, 03:30"
