@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 
+import msgspec
 from babel.dates import format_datetime
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 
@@ -64,6 +65,14 @@ def compact(value: float | Decimal | None, language: Language) -> str:
 def percent(share: float | Decimal | None, language: Language) -> str:
     """A share of 1 as `12.3 %`; `–` for None."""
     return NOTHING if share is None else format_percent(share, "#,##0.#\u00a0%", locale=language)
+
+
+def indented(text: str) -> str:
+    """JSON one field a line; anything else as it is."""
+    try:
+        return msgspec.json.format(text.encode(), indent=2).decode()
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return text
 
 
 def money(amount: Decimal | None, currency: str | None, language: Language) -> str:

@@ -53,3 +53,14 @@ def test_nothing_known_is_no_zero() -> None:
 def test_money_without_a_currency_is_a_number_with_two_digits() -> None:
     assert formats.money(Decimal("1234.5"), None, "en") == "1,234.50"
     assert formats.money(Decimal("1234.5"), "UAH", "uk").replace("\u00a0", " ") == "1 234,50 ₴"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"a":[1,"ї"],"b":1.50}', '{\n  "a": [\n    1,\n    "ї"\n  ],\n  "b": 1.50\n}'),
+        ("id=5&name=O***", "id=5&name=O***"), ('{"a": ', '{"a": '), ("", ""), ("\ud800", "\ud800"),
+    ],
+)  # fmt: skip
+def test_json_is_indented_and_anything_else_stays(text: str, shown: str) -> None:
+    assert formats.indented(text) == shown
