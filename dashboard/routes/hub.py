@@ -22,7 +22,18 @@ PATH = "/hubs/keycrm"
 router = APIRouter()
 
 
-@router.post(f"{PATH}/negotiate")
+_EXAMPLE = {
+    "connectionId": "Qm3xk1d0vW8fZp2rT7yLcA",
+    "availableTransports": [{"transport": "WebSockets", "transferFormats": ["Text"]}],
+}
+
+
+@router.post(
+    f"{PATH}/negotiate", summary="Ask how to connect by SignalR", responses={
+        200: {"content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}}},
+        403: {"description": "A page of another site sent it."},
+    },
+)  # fmt: skip
 async def negotiate(
     request: Request, version: Annotated[str, Query(alias="negotiateVersion", description="0 or 1")] = "0"
 ) -> Response:

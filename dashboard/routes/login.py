@@ -43,9 +43,9 @@ class Session(SessionUser):
 
 class SessionToken(BaseModel):
     access_token: str = Field(description="To be sent as `Authorization: Bearer`.", examples=["eyJhbGciOi..."])
-    token_type: str = Field(examples=["Bearer"])
-    expires_at: datetime = Field(examples=["2026-11-21T20:00:00Z"])
-    user: SessionUser
+    token_type: str = Field(description="How to send it.", examples=["Bearer"])
+    expires_at: datetime = Field(description="It is refused from then on.", examples=["2026-11-21T20:00:00Z"])
+    user: SessionUser = Field(description="Whose it is.")
 
 
 class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
