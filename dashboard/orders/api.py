@@ -109,7 +109,7 @@ async def put_override(
     if sentence := overriding.why_unfit(body.reason):
         raise ProblemError(400, "invalid", f"reason: {sentence}")
     made = await overriding.override(
-        services, row.project_id, order_id, is_urgent=body.is_urgent, reason=body.reason, actor=identity.login
+        services, row.project_id, order_id, is_urgent=body.is_urgent, reason=body.reason, actor=identity.actor
     )
     return answers.override(row.project_id, order_id, made)
 
@@ -121,7 +121,7 @@ async def delete_override(
     """Nothing to remove is no error."""
     services = services_of(request)
     row = await visible_project(services, identity, _named(project))
-    await overriding.remove(services, row.project_id, order_id, actor=identity.login)
+    await overriding.remove(services, row.project_id, order_id, actor=identity.actor)
     return answers.override(row.project_id, order_id, None)
 
 

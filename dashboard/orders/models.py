@@ -164,7 +164,7 @@ class OverrideOut(BaseModel):
     order_id: str
     is_urgent: bool | None = Field(description="Urgent or not, whatever the rules say; null: the rules decide.")
     reason: str | None = Field(description="Why.")
-    updated_by: str | None = Field(description="Who has set it.")
+    updated_by: str | None = Field(description="Who has set it: `user:LOGIN` or `token:NAME`.")
     updated_at: datetime | None = Field(description="When.")
 
     model_config = ConfigDict(
@@ -175,7 +175,7 @@ class OverrideOut(BaseModel):
                     "order_id": "10482",
                     "is_urgent": True,
                     "reason": "The customer leaves on Friday",
-                    "updated_by": "admin",
+                    "updated_by": "user:ann",
                     "updated_at": "2026-11-21T09:00:00Z",
                 }
             ]

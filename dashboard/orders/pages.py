@@ -95,7 +95,7 @@ async def override_order(request: Request, identity: Admin, project_id: str, ord
     urgency, reason = (str(form.get(name) or "") for name in ("urgency", "reason"))
     here = order_path(project_id, order_id)
     if urgency == "rules":
-        was_set = await overriding.remove(services, row.project_id, order_id, actor=identity.login)
+        was_set = await overriding.remove(services, row.project_id, order_id, actor=identity.actor)
         said = _("The rules decide on this order's urgency again.") if was_set else _("The rules decide already.")
         return flash.redirect(here, said)
     problem = overriding.why_unfit(reason)
@@ -110,7 +110,7 @@ async def override_order(request: Request, identity: Admin, project_id: str, ord
             problems={"reason": _(problem)}, status=422,
         )  # fmt: skip
     await overriding.override(
-        services, row.project_id, order_id, is_urgent=urgency == "urgent", reason=reason.strip(), actor=identity.login
+        services, row.project_id, order_id, is_urgent=urgency == "urgent", reason=reason.strip(), actor=identity.actor
     )
     said = _("The order is urgent now.") if urgency == "urgent" else _("The order is not urgent now.")
     return flash.redirect(here, said)

@@ -12,7 +12,7 @@ from dashboard import etags
 from dashboard.guard import Admin, Viewer, visible_project
 from dashboard.services import services_of
 from dashboard.settings.examples import EXAMPLES
-from dashboard.settings.pages import actor_of, keyring_of, problems_of, undone
+from dashboard.settings.pages import keyring_of, problems_of, undone
 from dashboard.settings.sections import SECTION_PAGES, SectionPage
 from sync.settings import SettingsError, export_settings
 from sync.settings.applying import ApplyResult
@@ -148,7 +148,7 @@ def _add_section(shown: SectionPage) -> None:
         async with services.database() as connection:
             try:
                 result = await edit_section(
-                    connection, keyring_of(request), project_id, shown.name, body.value, actor_of(identity),
+                    connection, keyring_of(request), project_id, shown.name, body.value, identity.actor,
                     version=version,
                 )  # fmt: skip
             except ChangedMeanwhileError as error:

@@ -22,6 +22,7 @@ from dashboard.ui.language import translations
 from dashboard.ui.pages import Shell
 from database.connection import Connection
 from database.encryption import Keyring
+from database.repositories import audit
 from database.repositories.audit import AuditEntry
 from database.repositories.settings import ProjectRow
 from sync.settings import SettingsError, UnknownProjectError, export_settings
@@ -67,6 +68,8 @@ async def undo_change(request: Request, identity: Admin, audit_id: int) -> Respo
     try:
         done = await undone(request, identity, audit_id, together=bool(form.get("together")))
     except ProblemError as problem:
+        if problem.status != _UNDO_REFUSED:
+            raise
         return flash.redirect(onward, translated(problem.detail, _), "problem")
     count = len(done.changes)
     text = translations(language).ngettext("Undone: %(count)s change.", "Undone: %(count)s changes.", count)
@@ -147,13 +150,17 @@ COUNTS_LATER = (
 async def undone(request: Request, identity: Identity, audit_id: int, *, together: bool) -> ApplyResult:
     """Undo for pages and programs. Raises ProblemError: 404 no such entry, 409 it cannot be undone."""
     services = services_of(request)
+    unknown = ProblemError(404, "unknown_entry", "There is no such entry in the audit log.")
     if audit_id >= 2**63:
-        raise ProblemError(404, "unknown_entry", "There is no such entry in the audit log.")
+        raise unknown
     async with services.database() as connection:
+        entry = await audit.entry(connection, audit_id)
+        if entry is None or not _may_see(identity, entry):
+            raise unknown
         try:
-            return await undo(connection, keyring_of(request), audit_id, actor_of(identity), together=together)
+            return await undo(connection, keyring_of(request), audit_id, identity.actor, together=together)
         except (LookupError, UnknownProjectError):
-            raise ProblemError(404, "unknown_entry", "There is no such entry in the audit log.") from None
+            raise unknown from None
         except UndoError as error:
             raise ProblemError(_UNDO_REFUSED, "not_undoable", str(error)) from None
         except SettingsError as error:
@@ -168,8 +175,9 @@ def keyring_of(request: Request) -> Keyring:
     return Keyring.load(request.app.state.environment)
 
 
-def actor_of(identity: Identity) -> str:
-    return f"user:{identity.login}"
+def _may_see(identity: Identity, entry: AuditEntry) -> bool:
+    """As in the list of the audit log: entries of no project are for admins of all."""
+    return identity.sees_all if entry.project_id is None else identity.may_see(entry.project_id)
 
 
 def problems_of(error: SettingsError) -> list[dict[str, str]]:
@@ -188,7 +196,7 @@ async def _save(
     if draft.problems:  # the form already tells what is wrong
         raise SettingsError([])
     return await edit_section(
-        connection, keyring_of(request), state.project_id, state.section, draft.value, actor_of(identity),
+        connection, keyring_of(request), state.project_id, state.section, draft.value, identity.actor,
         version=version, seen=seen,
     )  # fmt: skip
 

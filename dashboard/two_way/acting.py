@@ -32,11 +32,6 @@ Deed = Literal["retried", "discarded"]
 _LONGEST_ID = 200
 
 
-def actor_of(identity: Identity) -> str:
-    """Who did it, for the audit log."""
-    return f"user:{identity.login}"
-
-
 async def settle_letters(
     connection: Connection,
     identity: Identity,
@@ -58,7 +53,7 @@ async def settle_letters(
             await letters_flow.queue_again(connection, letters)
         else:
             numbers = [letter.dead_letter_id for letter in letters]
-            await dead_letters.discard(connection, ids=numbers, project_id=None, by=actor_of(identity))
+            await dead_letters.discard(connection, ids=numbers, project_id=None, by=identity.actor)
         await _note(connection, identity, deed, letters, None if ids else _described(wanted))
     return len(letters)
 
@@ -68,9 +63,7 @@ async def decide(
 ) -> ConflictRow:
     """Raises ProblemError: 409 it is not any more what was looked at, 400 it has no such field."""
     try:
-        return await conflicts_flow.resolve_seen(
-            connection, conflict.conflict_id, decisions, actor_of(identity), seen=seen
-        )
+        return await conflicts_flow.resolve_seen(connection, conflict.conflict_id, decisions, identity.actor, seen=seen)
     except StaleConflictError as error:
         raise ProblemError(409, "conflict_changed", str(error)) from None
     except ConflictError as error:
@@ -94,11 +87,11 @@ async def start_resync(
         raise ProblemError(409, "project_disabled", f"{project.name} is disabled: enable it first.")
     async with connection.transaction():
         going = await resyncs.under_way(connection, [project.project_id])
-        number = await resyncs.enqueue(connection, project.project_id, actor_of(identity), kind)
+        number = await resyncs.enqueue(connection, project.project_id, identity.actor, kind)
         is_new = not going
         if is_new:
             await audit.record(
-                connection, actor=actor_of(identity), action="started", project_id=project.project_id,
+                connection, actor=identity.actor, action="started", project_id=project.project_id,
                 object=f"full resync {number}" if kind == "full" else f"comparison {number}",
             )  # fmt: skip
     return number, is_new
@@ -111,7 +104,7 @@ async def cancel_resync(connection: Connection, identity: Identity, project: Pro
         row = await resyncs.cancel(connection, project.project_id, resync_id)
         if row is not None:
             await audit.record(
-                connection, actor=actor_of(identity), action="cancelled", project_id=project.project_id,
+                connection, actor=identity.actor, action="cancelled", project_id=project.project_id,
                 object=f"full resync {resync_id}" if row.kind == "full" else f"comparison {resync_id}",
             )  # fmt: skip
     if known is None:
@@ -136,10 +129,10 @@ async def sync_object(
     try:
         async with connection.transaction():
             asked = await manual.sync_one(
-                connection, project, capabilities, kind, object_id, side=side, requested_by=actor_of(identity)
+                connection, project, capabilities, kind, object_id, side=side, requested_by=identity.actor
             )
             await audit.record(
-                connection, actor=actor_of(identity), action="asked", project_id=project.project_id,
+                connection, actor=identity.actor, action="asked", project_id=project.project_id,
                 object=f"sync of {manual.ENTITY_OF[kind]} {object_id}", after={"side": side},
             )  # fmt: skip
     except UnknownObjectError as error:
@@ -166,7 +159,7 @@ async def _note(
         of_project = [letter for letter in letters if letter.project_id == project_id]
         one = of_project[0] if count == 1 and filtered is None else None
         await audit.record(
-            connection, actor=actor_of(identity), action=deed, project_id=project_id,
+            connection, actor=identity.actor, action=deed, project_id=project_id,
             object="dead letters" if one is None else f"dead letter {one.dead_letter_id}",
             after=(
                 {"count": count, "ids": [letter.dead_letter_id for letter in of_project[:100]], "filter": filtered}

@@ -210,7 +210,7 @@ def test_an_admin_sets_urgency_by_hand_and_a_viewer_cannot(admin: Page, viewer: 
             f"order {order['order_id']} urgency",
         )
         assert entry == {
-            "actor": "admin", "action": "added", "project_id": SHOP, "before": None,
+            "actor": "user:admin", "action": "added", "project_id": SHOP, "before": None,
             "after": {"is_urgent": True, "reason": "The customer leaves on Friday"},
         }  # fmt: skip
         viewer.goto(path)

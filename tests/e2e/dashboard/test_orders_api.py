@@ -174,7 +174,7 @@ def test_urgency_is_set_and_removed_by_admins_alone(api: httpx.Client, demo: Dem
         listed = api.get("/api/orders", params={"project": SHOP, "number": order_id, "urgent": "yes", "limit": 500})
         assert order_id in {row["order_id"] for row in listed.json()["items"]}
         told = api.get(f"/api/orders/{order_id}/timeline", params={"project": SHOP}).json()
-        assert (told["order"]["is_urgent"], told["override"]["updated_by"]) == (True, "admin")
+        assert (told["order"]["is_urgent"], told["override"]["updated_by"]) == (True, "user:admin")
         again = api.put(path, json=body, params={"project": SHOP})
         assert again.json()["updated_at"] == made.json()["updated_at"]
     finally:
