@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from dashboard.analytics import models
 from dashboard.analytics.filters import MOST_PERIODS, begins, parsed, span_problem
-from dashboard.analytics.paging import decoded, encoded, no_cursor
+from dashboard.analytics.paging import decoded, encoded
+from dashboard.cursors import invalid_cursor
 from dashboard.guard import Viewer, wanted_projects
 from dashboard.identity import Identity
 from dashboard.services import services_of
@@ -122,7 +123,7 @@ async def _answer(request: Request, read: Any, key: Sequence[str], limit: int) -
         except NotBuiltError as error:
             raise not_built() from error
         except psycopg.DataError as error:
-            raise no_cursor() from error
+            raise invalid_cursor() from error
     items = rows[:limit]
     return {"items": items, "next": encoded(items[-1], key) if len(rows) > limit else None}
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from dashboard import guard
+from dashboard import cursors, guard
 from dashboard.guard import Admin, Viewer
 from dashboard.identity import Identity
 from dashboard.integrations import acting, answers, definitions, reading, schemas
@@ -22,7 +22,7 @@ _MOST = 500
 
 router = APIRouter(prefix=answers.PREFIX)
 
-After = Annotated[int | None, Query(ge=1, lt=2**63)]
+After = Annotated[str | None, Query(max_length=100)]
 Limit = Annotated[int, Query(ge=1, le=_MOST)]
 
 
@@ -32,7 +32,7 @@ async def project_of(request: Request, identity: Identity, project_id: str) -> P
 
 @router.get("", summary="Integrations that you may see")
 async def list_integrations(
-    request: Request, identity: Viewer, after: Annotated[str | None, Query(max_length=100)] = None, limit: Limit = 100
+    request: Request, identity: Viewer, after: After = None, limit: Limit = 100
 ) -> schemas.IntegrationList:
     """Projects by id, each with its state and how its synchronisation fares."""
     async with services_of(request).database() as connection:
@@ -109,7 +109,9 @@ async def log_entries(
     """The newest first, of one level or all."""
     await project_of(request, identity, project_id)
     async with services_of(request).database() as connection:
-        entries = await logs.newest(connection, project_id, level=level, before_id=after, limit=limit + 1)
+        entries = await logs.newest(
+            connection, project_id, level=level, before_id=cursors.id_of(after), limit=limit + 1
+        )
     items = [answers.log_entry(project_id, entry) for entry in entries[:limit]]
     return schemas.LogList(items=items, next=str(items[-1].log_id) if len(entries) > limit else None)
 
@@ -158,7 +160,9 @@ async def payloads(
     if reading.capabilities_of(row).is_medical:
         return schemas.PayloadList(items=[], next=None, is_medical=True)
     async with services_of(request).database() as connection:
-        found = await webhook_statistics.newest_payloads(connection, project_id, before_id=after, limit=limit + 1)
+        found = await webhook_statistics.newest_payloads(
+            connection, project_id, before_id=cursors.id_of(after), limit=limit + 1
+        )
     items = [answers.payload(project_id, reading.masked(row, one)) for one in found[:limit]]
     return schemas.PayloadList(
         items=items, next=str(items[-1].event_id) if len(found) > limit else None, is_medical=False

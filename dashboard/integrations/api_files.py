@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from dashboard import cursors
 from dashboard.guard import Admin, Viewer
 from dashboard.integrations import answers, files, schemas
 from dashboard.integrations.api import REFUSED, After, project_of
@@ -44,7 +45,7 @@ async def list_uploads(
     """The newest first, without their rows."""
     files.require_csv(await project_of(request, identity, project_id))
     async with services_of(request).database() as connection:
-        jobs = await csv_imports.newest(connection, project_id, before_id=after, limit=limit + 1)
+        jobs = await csv_imports.newest(connection, project_id, before_id=cursors.id_of(after), limit=limit + 1)
     shown = jobs[:limit]
     return schemas.UploadList(
         items=[answers.upload(job, []) for job in shown],
