@@ -254,6 +254,6 @@ class Answer(BaseModel, Generic[Item]):
     )
 
     @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
         """As the OpenAPI document shows it: StageRows."""
         return f"{params[0].__name__}Rows"

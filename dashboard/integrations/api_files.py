@@ -16,6 +16,14 @@ from database.repositories import csv_imports
 router = APIRouter(prefix=answers.PREFIX)
 
 _FILE_BODY: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "filename",
+            "in": "query",
+            "schema": {"type": "string"},
+            "description": "What the file is called, where it is the body itself.",
+        }
+    ],
     "requestBody": {
         "description": "The file, at most 10 MB: as the multipart field `file`, or as the body itself.",
         "content": {
@@ -24,7 +32,7 @@ _FILE_BODY: dict[str, Any] = {
             },
             "text/csv": {"schema": {"type": "string", "format": "binary"}},
         },
-    }
+    },
 }
 _REPORT_EXAMPLE = "row,reason,date,customer_phone,amount,description\r\n3,the amount is empty,2026-11-20,,,Haircut\r\n"
 _REPORT: dict[int | str, dict[str, Any]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages.extract import extract, extract_from_dir
@@ -15,15 +16,19 @@ from dashboard.two_way import words
 from dashboard.ui.language import LANGUAGES, Language, translations
 
 DASHBOARD = Path(__file__).parents[3] / "dashboard"
-MARKS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "NN_": (1, 2), "UserError": None}
-MARKS |= {"pgettext": ((1, "c"), 2)}
+MARKS: dict[str, Any] = {
+    "_": None, "gettext": None, "ngettext": (1, 2), "N_": None, "NN_": (1, 2), "UserError": None,
+    "pgettext": ((1, "c"), 2),
+}  # fmt: skip
 IN_CONTEXT = "\4"
 """Between a context and its text, as gettext's files have it."""
-REFUSALS = {"ProblemError": (3,), "UnauthorisedError": (2,)}
+REFUSALS: dict[str, Any] = {"ProblemError": (3,), "UnauthorisedError": (2,)}
 SHOWN_ON_PAGES = [
     "guard.py", "problems.py", "sessions.py", "admin/forms.py", "admin/users_api.py", "admin/tokens_api.py",
     "admin/audit_pages.py", "../web/problems.py",
     "integrations/acting.py", "integrations/files.py", "integrations/definitions.py", "integrations/pages.py",
+    "analytics/path_pages.py", "cursors.py", "orders/reading.py", "settings/pages.py", "two_way/acting.py",
+    "two_way/conflicts_pages.py", "two_way/letters_pages.py", "two_way/resyncs_pages.py",
 ]  # fmt: skip
 """Files whose refusals people see; those of the JSON API alone are English."""
 OF_THE_FRAMEWORK = [
@@ -46,12 +51,12 @@ def texts() -> dict[Text, str]:
         DASHBOARD,
         method_map=[("**.py", "python"), ("templates/**.html", "jinja2.ext:babel_extract")],
         options_map={"templates/**.html": {"extensions": "jinja2.ext.i18n,jinja2.ext.loopcontrols", "silent": "false"}},
-        keywords=MARKS,  # type: ignore[arg-type]
+        keywords=MARKS,
     ):
         found.setdefault(message if context is None else f"{context}{IN_CONTEXT}{message}", f"{name}:{line}")
     for name in SHOWN_ON_PAGES:
         code = io.BytesIO((DASHBOARD / name).read_bytes())
-        for line, message, _, _ in extract("python", code, keywords=REFUSALS):  # type: ignore[arg-type]
+        for line, message, _, _ in extract("python", code, keywords=REFUSALS):
             found.setdefault(message, f"{name}:{line}")
     return found
 
