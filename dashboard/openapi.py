@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -71,18 +71,6 @@ _REFUSALS: dict[str, tuple[str, str, ErrorWord, str]] = {
         "There is no such thing that you may see.", "unknown_project", "config",
         "There is no such project that you may see.",
     ),
-    "409": (
-        "Something else was faster, or is in the way.", "conflict", "permanent",
-        "Somebody has just changed this: look again.",
-    ),
-    "412": (
-        "It is not any more what `If-Match` names.", "changed_meanwhile", "permanent",
-        "Somebody has just changed this: look again.",
-    ),
-    "413": (
-        "The body is too large.", "too_large", "permanent",
-        "The file is larger than 10 MB: send it in parts.",
-    ),
     "422": (
         "What is asked for cannot be; nothing was changed.", "refused", "permanent",
         "There is a user ann already: give it a new password instead.",
@@ -115,9 +103,9 @@ class Problem(BaseModel):
 def describe(app: FastAPI, cookie: str) -> None:
     """Complete the app's OpenAPI document; `cookie` is the name of the session's cookie.
 
-    What every route may answer is added to it. Refusals of its own (409, 422, 429) a route names alone,
-    `responses={409: {}}`; with a description where it can say more than all say: `{409: {"description": "..."}}`.
-    Parameters and fields that mean the same everywhere have their words from dashboard.openapi_words.
+    What every route may answer is added to it. Refusals of its own (422, 429) a route names alone,
+    `responses={422: {}}`; those that mean something else there it says by `refusals`. Parameters and fields that mean
+    the same everywhere have their words from dashboard.openapi_words.
     """
     own = app.openapi
     app.title, app.description, app.version = TITLE, DESCRIPTION, _version()
@@ -177,15 +165,29 @@ def _schemes(cookie: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _refusal(status: str, own: str | None = None) -> dict[str, Any]:
-    """`own`: what it means at one route."""
+def refusals(said: Mapping[int, tuple[str, str]]) -> dict[int | str, dict[str, Any]]:
+    """Refusals that mean something of their own at a route, for its `responses`: status -> code, sentence."""
+    return {
+        status: {"description": detail, "content": _problem(status, code, _word(status), detail)}
+        for status, (code, detail) in said.items()
+    }
+
+
+def _refusal(status: str) -> dict[str, Any]:
     description, code, word, detail = _REFUSALS[status]
+    return {"description": description, "content": _problem(int(status), code, word, detail)}
+
+
+def _problem(status: int, code: str, word: ErrorWord, detail: str) -> dict[str, Any]:
     example = {
-        "type": "about:blank", "title": HTTPStatus(int(status)).phrase, "status": int(status), "code": code,
-        "word": word, "detail": detail,
+        "type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "word": word,
+        "detail": detail,
     }  # fmt: skip
-    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
-    return {"description": own or description, "content": {_PROBLEM_TYPE: content}}
+    return {_PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}}
+
+
+def _word(status: int) -> ErrorWord:
+    return _REFUSALS[str(status)][2] if str(status) in _REFUSALS else "permanent"
 
 
 def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
@@ -199,9 +201,8 @@ def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     if "HTTPValidationError" in str(answers.get("422")):
         del answers["422"]  # what FastAPI would say; ours is 400
     for status in answers.keys() & _REFUSALS.keys():
-        said = answers[status]["description"]  # the status in words, if the route has none
-        is_shared = said == HTTPStatus(int(status)).phrase
-        answers[status] = _shared(status) if is_shared else _refusal(status, said)
+        if _PROBLEM_TYPE not in answers[status].get("content", {}):  # the route says that there is one, and no more
+            answers[status] = _shared(status)
     wanted = ["503"]
     if path.startswith("/api/") or path in ("/logout", _HUB):
         is_change = method not in ("GET", "HEAD") and path != _HUB

@@ -16,6 +16,7 @@ from dashboard.analytics.paging import decoded, encoded
 from dashboard.cursors import invalid_cursor
 from dashboard.guard import Viewer, wanted_projects
 from dashboard.identity import Identity
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from database.connection import Connection
 from database.repositories import analytics, analytics_paths, settings
@@ -23,12 +24,9 @@ from database.repositories.analytics import Filter, Grain, Mart, NotBuiltError
 from web.problems import ProblemError
 
 MOST_ROWS, ROWS = 1000, 200
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "A filter or the cursor cannot be read."},
-    503: {"description": "The database is away, or the marts have not been built yet; see Retry-After."},
-}
+_NOT_BUILT = "The marts have not been built yet: wait for the first build, or run crm-elt build."
 
-router = APIRouter(prefix="/api/analytics", responses=_REFUSALS)
+router = APIRouter(prefix="/api/analytics", responses=refusals({503: ("not_built", _NOT_BUILT)}))
 
 Projects = Annotated[list[str], Query(alias="project")]
 Urgent = Annotated[bool | None, Query(description="Only urgent orders, or only normal ones; all without it.")]
@@ -129,10 +127,7 @@ async def _answer(request: Request, read: Any, key: Sequence[str], limit: int) -
 
 
 def not_built() -> ProblemError:
-    return ProblemError(
-        503, "not_built", "The marts have not been built yet: wait for the first build, or run crm-elt build.",
-        retry_after=60,
-    )  # fmt: skip
+    return ProblemError(503, "not_built", _NOT_BUILT, retry_after=60)
 
 
 def _serve(path: str, mart: Mart, model: type[BaseModel], summary: str) -> None:

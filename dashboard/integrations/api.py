@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -11,13 +11,15 @@ from dashboard.guard import Admin, Viewer
 from dashboard.identity import Identity
 from dashboard.integrations import acting, answers, definitions, reading, schemas
 from dashboard.integrations.workshop import environment_of
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from dashboard.ui.preferences import preferences_of
 from database.repositories import credentials, integrations, logs, settings, webhook_statistics
 from database.repositories.settings import ProjectRow
 from web.problems import ProblemError
 
-REFUSED: dict[int | str, dict[str, Any]] = {422: {"description": "It cannot be done so; the sentence says why."}}
+REFUSED = refusals({422: ("invalid", "It cannot be done so; the sentence says why.")})
+_SLOW = refusals({504: ("crm_slow", "The CRM has not answered within a minute: try again later.")})
 _MOST = 500
 
 router = APIRouter(prefix=answers.PREFIX)
@@ -56,7 +58,7 @@ async def one_integration(request: Request, identity: Viewer, project_id: str) -
 @router.put(
     "/{project_id}/state",
     summary="Enable or disable",
-    responses={**REFUSED, 409: {"description": "Its definition has not passed a test."}},
+    responses={**REFUSED, **refusals({409: ("untried", "Its definition has not passed a test: test it first.")})},
 )
 async def set_state(request: Request, identity: Admin, project_id: str, body: schemas.StateBody) -> schemas.StateAnswer:
     """A disabled project is not pulled; its webhooks are still kept."""
@@ -65,7 +67,7 @@ async def set_state(request: Request, identity: Admin, project_id: str, body: sc
     return schemas.StateAnswer(project_id=project_id, is_enabled=body.is_enabled, has_changed=changed)
 
 
-@router.post("/{project_id}/test", summary="Test the connection", responses=REFUSED)
+@router.post("/{project_id}/test", summary="Test the connection", responses={**REFUSED, **_SLOW})
 async def test(request: Request, identity: Admin, project_id: str) -> schemas.TestAnswer:
     """Tries the credentials with one cheap call; 200 with `ok` false if the CRM refuses them."""
     row = await project_of(request, identity, project_id)
@@ -173,7 +175,10 @@ async def payloads(
     "/{project_id}/webhooks/secret",
     status_code=201,
     summary="A new webhook secret",
-    responses={**REFUSED, 409: {"description": "Its webhooks need no secret."}},
+    responses={
+        **REFUSED,
+        **refusals({409: ("no_secret", "The webhooks of this project need no secret: set webhook.auth first.")}),
+    },
 )
 async def new_secret(request: Request, response: Response, identity: Admin, project_id: str) -> schemas.SecretAnswer:
     """Replaces the secret by a random one, which is shown this once. The old one is refused from now on."""

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from dashboard import cursors
 from dashboard.guard import Admin, Viewer
 from dashboard.integrations import answers, files, schemas
-from dashboard.integrations.api import REFUSED, After, project_of
+from dashboard.integrations.api import After, project_of
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from database.repositories import csv_imports
 
@@ -40,9 +41,9 @@ _REPORT: dict[int | str, dict[str, Any]] = {
         "description": "CSV; UTF-8 with a byte order mark.",
         "content": {"text/csv": {"schema": {"type": "string"}, "example": _REPORT_EXAMPLE}},
     },
-    409: {"description": "The import is under way: its report comes when it has ended."},
+    **refusals({409: ("under_way", "The import is under way: its report comes when it has ended.")}),
 }
-_TOO_LARGE: dict[int | str, dict[str, Any]] = {413: {"description": "The file is larger than 10 MB."}}
+_REFUSED = refusals({413: ("too_large", files.TOO_LARGE), 422: ("no_file", "Choose a file that is not empty.")})
 
 
 @router.get("/{project_id}/uploads", summary="Uploads")
@@ -62,7 +63,7 @@ async def list_uploads(
 
 
 @router.post(
-    "/{project_id}/uploads", status_code=201, summary="Upload a CSV file", responses={**REFUSED, **_TOO_LARGE},
+    "/{project_id}/uploads", status_code=201, summary="Upload a CSV file", responses=_REFUSED,
     openapi_extra=_FILE_BODY,
 )  # fmt: skip
 async def upload(request: Request, response: Response, identity: Admin, project_id: str) -> schemas.UploadModel:

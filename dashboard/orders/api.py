@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Header, Query, Request
@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from dashboard import etags
 from dashboard.guard import Admin, Viewer, visible_project, wanted_projects
 from dashboard.identity import Identity
+from dashboard.openapi import refusals
 from dashboard.orders import answers, export, models, overriding, reading
 from dashboard.orders.counting import counting_of
 from dashboard.orders.query import OrderFilter, OrderQuery
@@ -25,14 +26,10 @@ from database.repositories.orders import Counts, CursorError, Filter, Page, Sort
 from web.problems import ProblemError
 
 _NO_STORE = {"cache-control": "no-store"}
+_UNKNOWN = refusals({404: ("unknown_order", reading.UNKNOWN)})
 _CSV_EXAMPLE = export.lines([export.HEADER, [models.ORDER_EXAMPLE[name] for name in export.HEADER]]).decode()
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "A parameter or the body cannot be read; `detail` names it."},
-    404: {"description": "There is no such project or order that you may see."},
-    503: {"description": "The database is away, or the marts have not been built yet; see Retry-After."},
-}
 
-router = APIRouter(responses=_REFUSALS)
+router = APIRouter(responses=refusals({503: ("not_built", reading.NOT_BUILT)}))
 
 Project = Annotated[str | None, Query(description="The order's project: its number alone may be in several.")]
 
@@ -87,7 +84,7 @@ async def export_orders(
     return StreamingResponse(pieces, 200, headers, "text/csv; charset=utf-8")
 
 
-@router.get("/api/orders/{order_id:path}/timeline", summary="One order's history")
+@router.get("/api/orders/{order_id:path}/timeline", summary="One order's history", responses=_UNKNOWN)
 async def order_timeline(
     request: Request, response: Response, identity: Viewer, order_id: str, project: Project = None
 ) -> models.TimelineOut:
@@ -99,7 +96,7 @@ async def order_timeline(
     return answers.timeline(found)
 
 
-@router.put("/api/orders/{order_id:path}/override", summary="Set an order's urgency")
+@router.put("/api/orders/{order_id:path}/override", summary="Set an order's urgency", responses=_UNKNOWN)
 async def put_override(
     request: Request, identity: Admin, order_id: str, body: models.OverrideIn, project: Project = None
 ) -> models.OverrideOut:
@@ -114,7 +111,9 @@ async def put_override(
     return answers.override(row.project_id, order_id, made)
 
 
-@router.delete("/api/orders/{order_id:path}/override", summary="Leave an order's urgency to the rules")
+@router.delete(
+    "/api/orders/{order_id:path}/override", summary="Leave an order's urgency to the rules", responses=_UNKNOWN
+)
 async def delete_override(
     request: Request, identity: Admin, order_id: str, project: Project = None
 ) -> models.OverrideOut:

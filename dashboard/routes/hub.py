@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, WebSocket
 from starlette.responses import Response
 
 from dashboard.guard import identify, require_own_origin, wanted_projects
+from dashboard.openapi import refusals
 from dashboard.routes.stream import begin
 from dashboard.services import Services, services_of
 from dashboard.signalr.connection import CallError, HubConnection
@@ -31,7 +32,7 @@ _EXAMPLE = {
 @router.post(
     f"{PATH}/negotiate", summary="Ask how to connect by SignalR", responses={
         200: {"content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}}},
-        403: {"description": "A page of another site sent it."},
+        **refusals({403: ("foreign_origin", "This request comes from a page of another site.")}),
     },
 )  # fmt: skip
 async def negotiate(

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from dashboard import etags
 from dashboard.guard import Admin, Viewer, visible_project
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from dashboard.settings.examples import EXAMPLES
 from dashboard.settings.pages import keyring_of, problems_of, undone
@@ -22,13 +23,13 @@ from web.problems import ProblemError
 
 router = APIRouter(prefix="/api/settings", tags=["settings"])
 
-_EDIT_REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"description": "The body is no JSON object of `value`."},
-    409: {"description": "`version` is not the stored one: somebody changed the section; `current` is what it is now."},
-    412: {"description": "The same, where `If-Match` told the version."},
-    422: {"description": "The value is refused; `problems` names each place and what is wrong there."},
-}
-
+_EDIT_REFUSALS = refusals(
+    {
+        409: ("changed_meanwhile", "`version` is not the stored one; `current` is what the section is now."),
+        412: ("changed_meanwhile", "`If-Match` is not the stored version; `current` is what the section is now."),
+        422: ("invalid_settings", "The value is refused; `problems` names each place and what is wrong there."),
+    }
+)
 _YAML = """\
 projects:
 - id: print-shop
@@ -106,9 +107,7 @@ async def export(request: Request, identity: Viewer, project_id: ProjectQuery) -
 
 @router.post(
     "/undo/{audit_id}", summary="Undo a change of the settings", response_model=AppliedAnswer,
-    responses={
-        409: {"description": "It is no change of a setting, or the setting was changed again since."},
-    },
+    responses=refusals({409: ("not_undoable", "This was changed again since: undo the later change first.")}),
 )  # fmt: skip
 async def undo(
     request: Request, identity: Admin, audit_id: Annotated[int, Path(ge=1, description="Of the audit log.")],

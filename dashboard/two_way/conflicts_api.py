@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
 from dashboard.guard import Admin, Viewer
 from dashboard.identity import Identity
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from dashboard.two_way import acting, asked, scope
 from dashboard.two_way.conflicts_pages import conflict_of, shown_versions
@@ -18,9 +19,7 @@ from database.repositories.settings import ProjectRow
 from sync.two_way.conflicts import version
 from sync.two_way.objects import Entity
 
-_MOVED: dict[int | str, dict[str, Any]] = {
-    409: {"description": "The conflict is resolved already, or is not any more what `version` says."}
-}
+_MOVED = refusals({409: ("conflict_closed", "Conflict 3 is resolved already: nothing is left to decide.")})
 
 router = APIRouter(prefix="/api/conflicts")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
 from dashboard.guard import Admin, Viewer
 from dashboard.identity import Identity
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from dashboard.two_way import acting, asked, scope
 from dashboard.two_way.letters_pages import letter_of, shown
@@ -26,7 +27,7 @@ from database.repositories import dead_letter_lists
 from database.repositories.dead_letter_lists import LetterFilter
 from web.problems import ProblemError
 
-_CLOSED: dict[int | str, dict[str, Any]] = {409: {"description": "The letter is closed already; nothing was done."}}
+_CLOSED = refusals({409: ("letter_closed", "Dead letter 17 is closed already: nothing was done.")})
 
 router = APIRouter(prefix="/api/dead-letters")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from dashboard.guard import Admin, Viewer, visible_project
 from dashboard.identity import Identity
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from dashboard.two_way import acting, asked, reading, scope
 from dashboard.two_way.models import (
@@ -40,9 +41,7 @@ from web.problems import ProblemError
 
 router = APIRouter(prefix="/api/sync")
 
-_STARTING: dict[int | str, dict[str, Any]] = {
-    404: {}, 409: {"description": "The project is disabled: enable it first."},
-}  # fmt: skip
+_STARTING = {404: {}, **refusals({409: ("project_disabled", "Print shop is disabled: enable it first.")})}
 Projects = Annotated[list[str] | None, Query()]
 Kinds = Annotated[Entity | None, Query(description="Only objects of this kind.")]
 After = Annotated[str | None, Query()]
@@ -170,7 +169,7 @@ async def get_resync(request: Request, identity: Viewer, project_id: str, resync
 
 @router.delete(
     "/resyncs/{project_id}/{resync_id}", summary="Cancel a full resync",
-    responses={409: {"description": "It has ended already."}},
+    responses=refusals({409: ("not_running", "Full resync 4 is over already.")}),
 )  # fmt: skip
 async def cancel_resync(request: Request, identity: Admin, project_id: str, resync_id: Id) -> Resync:
     """What it has done stays done."""

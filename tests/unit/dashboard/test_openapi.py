@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +90,23 @@ def test_each_route_is_described(method: str, path: str) -> None:
             problem = shown["content"]["application/problem+json"]
             assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
             assert problem["example"]["status"] == int(status)
+
+
+def test_refusals_are_shown_with_codes_that_there_are() -> None:
+    folder = Path(__file__).parents[3]
+    code = "".join(path.read_text() for name in ("dashboard", "web") for path in (folder / name).rglob("*.py"))
+    raised = set(re.findall(r"(?:ProblemError|UnauthorisedError)\(\s*(?:\w+,\s*)?\"([a-z_]+)\"", code))
+    assert {"unknown_order", "not_logged_in", "crm_slow"} <= raised
+    shown = {
+        problem["example"]["code"]
+        for answers in (
+            DOCUMENT["components"]["responses"],
+            *(operation["responses"] for item in DOCUMENT["paths"].values() for operation in item.values()),
+        )
+        for answer in answers.values()
+        if (problem := answer.get("content", {}).get("application/problem+json"))
+    }
+    assert shown - raised == set()
 
 
 def test_each_field_says_what_it_is() -> None:
