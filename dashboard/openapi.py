@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard import guard
 from dashboard.cookies import CSRF_HEADER
+from dashboard.openapi_words import FIELDS, PARAMETERS
 from database.repositories.words import ErrorWord
 
 TITLE = "crm-elt dashboard"
@@ -52,6 +53,7 @@ TAGS: dict[str, str] = {
     "health": "Liveness and readiness.",
 }
 _PROBLEM_TYPE = "application/problem+json"
+_STREAM, _HUB = "/api/stream/orders", "/hubs/keycrm/negotiate"
 _REFUSALS: dict[str, tuple[str, str, ErrorWord, str]] = {
     "400": (
         "The request cannot be read.", "invalid", "skip_row",
@@ -68,10 +70,6 @@ _REFUSALS: dict[str, tuple[str, str, ErrorWord, str]] = {
     "404": (
         "There is no such thing that you may see.", "unknown_project", "config",
         "There is no such project that you may see.",
-    ),
-    "409": (
-        "Something else was faster, or is in the way.", "conflict", "permanent",
-        "Somebody has just changed this: look again.",
     ),
     "422": (
         "What is asked for cannot be; nothing was changed.", "refused", "permanent",
@@ -94,9 +92,9 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(examples=["about:blank"])
+    type: str = Field(description="Always this: `code` tells more.", examples=["about:blank"])
     title: str = Field(description="The status in words.", examples=["Not Found"])
-    status: int = Field(examples=[404])
+    status: int = Field(description="The same as the answer's.", examples=[404])
     code: str = Field(description="A stable word for programs.", examples=["unknown_project"])
     word: str = Field(description="retry, config, permanent or skip_row.", examples=["config"])
     detail: str = Field(description="A sentence for people.", examples=["There is no such project that you may see."])
@@ -105,8 +103,9 @@ class Problem(BaseModel):
 def describe(app: FastAPI, cookie: str) -> None:
     """Complete the app's OpenAPI document; `cookie` is the name of the session's cookie.
 
-    What every route may answer is added to it. Refusals of its own (409, 422, 429) a route names alone:
-    `responses={409: {}}`.
+    What every route may answer is added to it. Refusals of its own (422, 429) a route names alone,
+    `responses={422: {}}`; those that mean something else there it says by `refusals`. Parameters and fields that mean
+    the same everywhere have their words from dashboard.openapi_words.
     """
     own = app.openapi
     app.title, app.description, app.version = TITLE, DESCRIPTION, _version()
@@ -120,6 +119,12 @@ def describe(app: FastAPI, cookie: str) -> None:
             schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
+            if "JsonValue" in schemas:
+                schemas["JsonValue"]["description"] = "Any JSON."
+            for model in schemas.values():
+                for name, field in model.get("properties", {}).items():
+                    if name in FIELDS:
+                        field.setdefault("description", FIELDS[name])
             components["securitySchemes"] = _schemes(cookie)
             components["responses"] = {f"Problem{status}": _refusal(status) for status in _REFUSALS}
             for route in api_routes(app):
@@ -149,6 +154,10 @@ def _schemes(cookie: str) -> dict[str, Any]:
     return {
         "bearer": {"type": "http", "scheme": "bearer", "description": "For scripts, or one that POST /login gave."},
         "cookie": {"type": "apiKey", "in": "cookie", "name": cookie, "description": "A browser's session."},
+        "query": {
+            "type": "apiKey", "in": "query", "name": "access_token",
+            "description": "The bearer token, for clients of streams that cannot set headers.",
+        },
         "csrf": {
             "type": "apiKey", "in": "header", "name": CSRF_HEADER,
             "description": "With the cookie, for whatever changes something: `csrf_token` of GET /api/session.",
@@ -156,38 +165,62 @@ def _schemes(cookie: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def refusals(said: Mapping[int, tuple[str, str]]) -> dict[int | str, dict[str, Any]]:
+    """Refusals that mean something of their own at a route, for its `responses`: status -> code, sentence."""
+    return {
+        status: {"description": detail, "content": _problem(status, code, _word(status), detail)}
+        for status, (code, detail) in said.items()
+    }
+
+
 def _refusal(status: str) -> dict[str, Any]:
     description, code, word, detail = _REFUSALS[status]
+    return {"description": description, "content": _problem(int(status), code, word, detail)}
+
+
+def _problem(status: int, code: str, word: ErrorWord, detail: str) -> dict[str, Any]:
     example = {
-        "type": "about:blank", "title": HTTPStatus(int(status)).phrase, "status": int(status), "code": code,
-        "word": word, "detail": detail,
+        "type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "word": word,
+        "detail": detail,
     }  # fmt: skip
-    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
-    return {"description": description, "content": {_PROBLEM_TYPE: content}}
+    return {_PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}}
+
+
+def _word(status: int) -> ErrorWord:
+    return _REFUSALS[str(status)][2] if str(status) in _REFUSALS else "permanent"
 
 
 def _complete(operation: dict[str, Any], route: APIRoute, method: str) -> None:
     path = route.path_format
     if "tags" not in operation:
         operation["tags"] = [_tag(path)]
+    for parameter in operation.get("parameters", ()):
+        if words := PARAMETERS.get(parameter["name"]):
+            parameter.setdefault("description", words.format(maximum=parameter["schema"].get("maximum")))
     answers = operation["responses"]
     if "HTTPValidationError" in str(answers.get("422")):
         del answers["422"]  # what FastAPI would say; ours is 400
     for status in answers.keys() & _REFUSALS.keys():
-        if "content" not in answers[status]:  # the route says that there is such an answer, and no more
-            answers[status] = {"$ref": f"#/components/responses/Problem{status}"}
+        if _PROBLEM_TYPE not in answers[status].get("content", {}):  # the route says that there is one, and no more
+            answers[status] = _shared(status)
     wanted = ["503"]
-    if path.startswith("/api/") or path == "/logout":
-        is_change = method not in ("GET", "HEAD")
+    if path.startswith("/api/") or path in ("/logout", _HUB):
+        is_change = method not in ("GET", "HEAD") and path != _HUB
         operation["security"] = [{"bearer": []}, {"cookie": [], "csrf": []} if is_change else {"cookie": []}]
+        if path in (_STREAM, _HUB):
+            operation["security"].append({"query": []})
         wanted += ["400", "401"]
         if is_change or _is_for_admins(route.dependant):
             wanted.append("403")
         if "{" in path or any(item["name"] == "project" for item in operation.get("parameters", ())):
             wanted.append("404")
     for status in sorted(wanted):
-        answers.setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
+        answers.setdefault(status, _shared(status))
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _shared(status: str) -> dict[str, str]:
+    return {"$ref": f"#/components/responses/Problem{status}"}
 
 
 def _tag(path: str) -> str:

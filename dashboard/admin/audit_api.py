@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime
 
-from dashboard.admin.audit_reading import PAGE, cursor_id, read_page, scope
+from dashboard import cursors
+from dashboard.admin.audit_reading import PAGE, read_page, scope
 from dashboard.admin.models import Entries, Entry
 from dashboard.guard import Viewer, wanted_projects
 from dashboard.services import services_of
@@ -31,10 +32,7 @@ async def read_audit(
     """The newest changes first. Viewers see those of their projects; users and tokens are for admins."""
     services = services_of(request)
     wanted = await wanted_projects(services, identity, project or ())
-    try:
-        before_id = cursor_id(after)
-    except ValueError:
-        raise ProblemError(400, "invalid", "`after` is no cursor that a page gave.") from None
+    before_id = cursors.id_of(after)
     if any("\0" in text for text in (actor or "", action or "")):
         raise ProblemError(400, "invalid", "No name has such a character.")
     search = scope(identity, wanted, actor=actor, action=action, since=since, until=until)

@@ -28,7 +28,7 @@ class User(BaseModel):
     projects: list[str] | None = _PROJECTS
     is_enabled: bool
     locked_until: datetime | None = Field(description="Until then no password is looked at.", examples=[None])
-    last_login_at: datetime | None = Field(examples=["2026-11-21T08:03:11Z"])
+    last_login_at: datetime | None = Field(description="null: never.", examples=["2026-11-21T08:03:11Z"])
     created_at: datetime = Field(examples=["2026-01-05T10:00:00Z"])
 
     @classmethod
@@ -69,8 +69,8 @@ class OwnPassword(_Body):
 
 
 class Token(BaseModel):
-    token_id: UUID
-    name: str = Field(examples=["nightly export"])
+    token_id: UUID = Field(description="Id of the token.", examples=["6f1c0a52-7d1e-4a47-9d3c-0f4f1d1f2a10"])
+    name: str = Field(description="What it is for.", examples=["nightly export"])
     hint: str = Field(description="How the token begins.", examples=["crm_x1Yz"])
     role: Role
     projects: list[str] | None = _PROJECTS
@@ -78,8 +78,8 @@ class Token(BaseModel):
     created_by: str = Field(examples=["user:ann@example.com"])
     created_at: datetime = Field(examples=["2026-01-05T10:00:00Z"])
     last_used_at: datetime | None = Field(description="To the minute.", examples=["2026-11-21T08:03:11Z"])
-    revoked_at: datetime | None = Field(examples=[None])
-    revoked_by: str | None = Field(examples=[None])
+    revoked_at: datetime | None = Field(description="null: it counts.", examples=[None])
+    revoked_by: str | None = Field(description="Who revoked it; null: it counts.", examples=[None])
 
     @classmethod
     def of(cls, row: ScriptTokenRow) -> Token:
@@ -105,7 +105,9 @@ class NewToken(_Body):
     name: str = Field(description="What the token is for.", examples=["nightly export"])
     role: Role = Field(default="viewer", description="An admin's may change settings, but no users and no tokens.")
     projects: list[str] | None = _PROJECTS
-    expires_at: AwareDatetime | None = Field(default=None, examples=["2027-01-01T00:00:00Z"])
+    expires_at: AwareDatetime | None = Field(
+        default=None, description="null: it holds until it is revoked.", examples=["2027-01-01T00:00:00Z"]
+    )
 
 
 class Difference(BaseModel):
@@ -115,15 +117,15 @@ class Difference(BaseModel):
 
 
 class Entry(BaseModel):
-    audit_id: int = Field(examples=[1204])
-    at: datetime = Field(examples=["2026-11-21T08:03:11Z"])
+    audit_id: int = Field(description="Id of the entry.", examples=[1204])
+    at: datetime = Field(description="When it was done.", examples=["2026-11-21T08:03:11Z"])
     actor: str = Field(description="`user:LOGIN`, `token:NAME`, `cli:NAME` or a process.", examples=["user:ann"])
     action: str = Field(examples=["changed"])
     project_id: str | None = Field(description="null: it belongs to no project.", examples=["print-shop"])
     object: str = Field(examples=["sla group 2 normal"])
     before: Any = Field(description="JSON, without secrets; null: there was nothing.", examples=["08:00"])
     after: Any = Field(description="JSON, without secrets; null: there is nothing.", examples=["06:00"])
-    differences: list[Difference]
+    differences: list[Difference] = Field(description="The same, place by place.")
 
     @classmethod
     def of(cls, row: AuditEntry) -> Entry:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from web.problems import ProblemError
+from dashboard.cursors import invalid_cursor
 
 
 def encoded(row: Mapping[str, Any], key: Sequence[str]) -> str:
@@ -24,15 +24,9 @@ def decoded(cursor: str, key: Sequence[str]) -> list[Any]:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         values = json.loads(text)
     except (ValueError, TypeError) as error:
-        raise no_cursor() from error
+        raise invalid_cursor() from error
     if not isinstance(values, list) or len(values) != len(key):
-        raise no_cursor()
+        raise invalid_cursor()
     if not all(isinstance(value, (str, int)) and "\0" not in str(value) for value in values):
-        raise no_cursor()
+        raise invalid_cursor()
     return values
-
-
-def no_cursor() -> ProblemError:
-    return ProblemError(
-        400, "bad_cursor", "The cursor is not one that was given with a page: begin with the first page."
-    )

@@ -14,6 +14,7 @@ from dashboard.analytics import paging, process_map
 from dashboard.analytics.frame import Asked, answer
 from dashboard.analytics.process_map import START, ProcessMap
 from dashboard.analytics.texts import short_duration
+from dashboard.cursors import invalid_cursor
 from dashboard.guard import Viewer, visible_project
 from dashboard.services import services_of
 from dashboard.ui import formats
@@ -145,7 +146,7 @@ async def _variants(asked: Asked) -> dict[str, Any]:
             asked.connection, wanted, after=paging.decoded(after, key) if after else None, limit=_VARIANTS + 1
         )
     except psycopg.DataError as error:
-        raise paging.no_cursor() from error
+        raise invalid_cursor() from error
     shown = rows[:_VARIANTS]
     following = paging.encoded(shown[-1], key) if len(rows) > _VARIANTS else None
     kind = asked.page.query.get("urgent", "")
@@ -165,7 +166,7 @@ def _place(asked: Asked) -> tuple[Path | None, str | None]:
     orders, variant, is_urgent, order = paging.decoded(cursor, _ORDER_KEY)
     types_fit = isinstance(orders, int) and isinstance(is_urgent, bool)
     if not types_fit or not isinstance(variant, str) or not isinstance(order, str):
-        raise paging.no_cursor()
+        raise invalid_cursor()
     return Path(variant, is_urgent, orders), order
 
 

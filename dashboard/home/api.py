@@ -29,18 +29,20 @@ class ProjectAlert(BaseModel):
         description="disabled, pull_failed, pull_retried, late, crm_away, inbound, outbound, conflict ...",
         examples=["inbound"],
     )
-    count: int = Field(examples=[3])
-    since: datetime | None = Field(examples=["2026-11-21T08:03:11Z"])
+    count: int = Field(description="How many there are.", examples=[3])
+    since: datetime | None = Field(
+        description="Since when the oldest waits; null: nobody knows.", examples=["2026-11-21T08:03:11Z"]
+    )
     tone: Literal["over", "near"] = Field(description="over: something stands still; near: somebody has to look.")
-    title: str = Field(examples=["3 records could not be applied"])
-    advice: str = Field(examples=["Read why, mend it, then retry or discard them."])
+    title: str = Field(description="What it is, in words.", examples=["3 records could not be applied"])
+    advice: str = Field(description="What to do.", examples=["Read why, mend it, then retry or discard them."])
     message: str | None = Field(description="What the newest one says.", examples=[None])
     page: str = Field(description="Where it is mended.", examples=["/sync/dead-letters?project=print-shop"])
 
 
 class Project(BaseModel):
     project_id: str = Field(examples=["print-shop"])
-    name: str = Field(examples=["Print shop"])
+    name: str = Field(description="The project's name.", examples=["Print shop"])
     crm: str = Field(examples=["keycrm"])
     timezone: str = Field(examples=["Europe/Kyiv"])
     is_enabled: bool
@@ -48,11 +50,11 @@ class Project(BaseModel):
     state: State = Field(
         description="stopped: something stands still; disabled: by hand; new: nothing was ever synchronised."
     )
-    is_syncing: bool
+    is_syncing: bool = Field(description="It is being synchronised now.")
     last_sync_ok: bool | None = Field(description="null: nothing was ever synchronised.", examples=[True])
     last_success_at: datetime | None = Field(examples=["2026-11-21T08:03:11Z"])
     orders: Orders | None = Field(description="null: the marts have not been built.")
-    alerts: list[ProjectAlert]
+    alerts: list[ProjectAlert] = Field(description="What needs somebody; empty: nothing.")
 
 
 class Projects(BaseModel):

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from dashboard import guard
+from dashboard import cursors, guard
 from dashboard.capabilities import capabilities_of
 from dashboard.guard import Admin, Viewer
 from dashboard.identity import Identity
 from dashboard.integrations import acting, answers, definitions, reading, schemas
+from dashboard.openapi import refusals
 from dashboard.services import environment_of, services_of
 from dashboard.ui.preferences import preferences_of
 from database.repositories import credentials, integrations, logs, settings, webhook_statistics
 from database.repositories.settings import ProjectRow
 from web.problems import ProblemError
 
-PROBLEM = {"model": schemas.Problem}
-READ: dict[int | str, dict[str, Any]] = {
-    401: {**PROBLEM, "description": "No login."},
-    404: {**PROBLEM, "description": "No such project that you may see."},
-    503: {**PROBLEM, "description": "The database is away."},
-}
-ACT: dict[int | str, dict[str, Any]] = {
-    **READ,
-    403: {**PROBLEM, "description": "Only an admin may do this."},
-    422: {**PROBLEM, "description": "It cannot be done so; the sentence says why."},
-}
+REFUSED = refusals({422: ("invalid", "It cannot be done so; the sentence says why.")})
+_SLOW = refusals({504: ("crm_slow", "The CRM has not answered within a minute: try again later.")})
 _MOST = 500
 
-router = APIRouter(prefix=answers.PREFIX, tags=["integrations"])
+router = APIRouter(prefix=answers.PREFIX)
 
-After = Annotated[int | None, Query(ge=1, lt=2**63, description="Cursor: `next` of the page before.")]
+After = Annotated[str | None, Query(max_length=100)]
 Limit = Annotated[int, Query(ge=1, le=_MOST)]
 
 
@@ -40,9 +32,9 @@ async def project_of(request: Request, identity: Identity, project_id: str) -> P
     return await guard.visible_project(services_of(request), identity, project_id)
 
 
-@router.get("", summary="Integrations that you may see", responses={401: READ[401], 503: READ[503]})
+@router.get("", summary="Integrations that you may see")
 async def list_integrations(
-    request: Request, identity: Viewer, after: Annotated[str | None, Query(max_length=100)] = None, limit: Limit = 100
+    request: Request, identity: Viewer, after: After = None, limit: Limit = 100
 ) -> schemas.IntegrationList:
     """Projects by id, each with its state and how its synchronisation fares."""
     async with services_of(request).database() as connection:
@@ -54,7 +46,7 @@ async def list_integrations(
     return schemas.IntegrationList(items=items, next=shown[-1].project_id if len(rows) > limit else None)
 
 
-@router.get("/{project_id}", summary="One integration", responses=READ)
+@router.get("/{project_id}", summary="One integration")
 async def one_integration(request: Request, identity: Viewer, project_id: str) -> schemas.Integration:
     """A project's access to its CRM; no secret."""
     row = await project_of(request, identity, project_id)
@@ -66,7 +58,7 @@ async def one_integration(request: Request, identity: Viewer, project_id: str) -
 @router.put(
     "/{project_id}/state",
     summary="Enable or disable",
-    responses={**ACT, 409: {**PROBLEM, "description": "Its definition has not passed a test."}},
+    responses={**REFUSED, **refusals({409: ("untried", "Its definition has not passed a test: test it first.")})},
 )
 async def set_state(request: Request, identity: Admin, project_id: str, body: schemas.StateBody) -> schemas.StateAnswer:
     """A disabled project is not pulled; its webhooks are still kept."""
@@ -75,7 +67,7 @@ async def set_state(request: Request, identity: Admin, project_id: str, body: sc
     return schemas.StateAnswer(project_id=project_id, is_enabled=body.is_enabled, has_changed=changed)
 
 
-@router.post("/{project_id}/test", summary="Test the connection", responses=ACT)
+@router.post("/{project_id}/test", summary="Test the connection", responses={**REFUSED, **_SLOW})
 async def test(request: Request, identity: Admin, project_id: str) -> schemas.TestAnswer:
     """Tries the credentials with one cheap call; 200 with `ok` false if the CRM refuses them."""
     row = await project_of(request, identity, project_id)
@@ -85,7 +77,7 @@ async def test(request: Request, identity: Admin, project_id: str) -> schemas.Te
     )
 
 
-@router.post("/{project_id}/syncs", status_code=202, summary="Synchronise now", responses=ACT)
+@router.post("/{project_id}/syncs", status_code=202, summary="Synchronise now", responses=REFUSED)
 async def start_sync(
     request: Request, response: Response, identity: Admin, project_id: str, body: schemas.SyncBody | None = None
 ) -> schemas.SyncAnswer:
@@ -98,7 +90,7 @@ async def start_sync(
     return answer
 
 
-@router.get("/{project_id}/syncs/{request_id}", summary="How far a synchronisation is", responses=READ)
+@router.get("/{project_id}/syncs/{request_id}", summary="How far a synchronisation is")
 async def sync_state(request: Request, identity: Viewer, project_id: str, request_id: int) -> schemas.SyncAnswer:
     """Ask again every second or two until `is_over`."""
     await project_of(request, identity, project_id)
@@ -109,20 +101,24 @@ async def sync_state(request: Request, identity: Viewer, project_id: str, reques
     return answers.sync(state, preferences_of(request).language)
 
 
-@router.get("/{project_id}/logs", summary="Log entries", responses=READ)
+@router.get("/{project_id}/logs", summary="Log entries")
 async def log_entries(
-    request: Request, identity: Viewer, project_id: str, level: schemas.Level | None = None, after: After = None,
+    request: Request, identity: Viewer, project_id: str,
+    level: Annotated[schemas.Level | None, Query(description="Only entries of this level; all without it.")] = None,
+    after: After = None,
     limit: Limit = 100,
 ) -> schemas.LogList:  # fmt: skip
     """The newest first, of one level or all."""
     await project_of(request, identity, project_id)
     async with services_of(request).database() as connection:
-        entries = await logs.newest(connection, project_id, level=level, before_id=after, limit=limit + 1)
+        entries = await logs.newest(
+            connection, project_id, level=level, before_id=cursors.id_of(after), limit=limit + 1
+        )
     items = [answers.log_entry(project_id, entry) for entry in entries[:limit]]
     return schemas.LogList(items=items, next=str(items[-1].log_id) if len(entries) > limit else None)
 
 
-@router.get("/{project_id}/statistics", summary="How synchronisation fares", responses=READ)
+@router.get("/{project_id}/statistics", summary="How synchronisation fares")
 async def statistics(request: Request, identity: Viewer, project_id: str) -> schemas.StatisticsAnswer:
     """Totals, and the last 30 days one by one."""
     row = await project_of(request, identity, project_id)
@@ -137,7 +133,7 @@ async def statistics(request: Request, identity: Viewer, project_id: str) -> sch
     )
 
 
-@router.get("/{project_id}/webhooks", summary="Statistics of webhooks", responses=READ)
+@router.get("/{project_id}/webhooks", summary="Statistics of webhooks")
 async def webhooks(request: Request, identity: Viewer, project_id: str) -> schemas.WebhookAnswer:
     """Received, duplicate, late and refused webhooks, up to this moment."""
     await project_of(request, identity, project_id)
@@ -156,7 +152,7 @@ async def webhooks(request: Request, identity: Viewer, project_id: str) -> schem
     )
 
 
-@router.get("/{project_id}/webhooks/payloads", summary="The last payloads, masked", responses=READ)
+@router.get("/{project_id}/webhooks/payloads", summary="The last payloads, masked")
 async def payloads(
     request: Request, identity: Viewer, project_id: str, after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -166,7 +162,9 @@ async def payloads(
     if capabilities_of(row).is_medical:
         return schemas.PayloadList(items=[], next=None, is_medical=True)
     async with services_of(request).database() as connection:
-        found = await webhook_statistics.newest_payloads(connection, project_id, before_id=after, limit=limit + 1)
+        found = await webhook_statistics.newest_payloads(
+            connection, project_id, before_id=cursors.id_of(after), limit=limit + 1
+        )
     items = [answers.payload(project_id, reading.masked(row, one)) for one in found[:limit]]
     return schemas.PayloadList(
         items=items, next=str(items[-1].event_id) if len(found) > limit else None, is_medical=False
@@ -177,7 +175,10 @@ async def payloads(
     "/{project_id}/webhooks/secret",
     status_code=201,
     summary="A new webhook secret",
-    responses={**ACT, 409: {**PROBLEM, "description": "Its webhooks need no secret."}},
+    responses={
+        **REFUSED,
+        **refusals({409: ("no_secret", "The webhooks of this project need no secret: set webhook.auth first.")}),
+    },
 )
 async def new_secret(request: Request, response: Response, identity: Admin, project_id: str) -> schemas.SecretAnswer:
     """Replaces the secret by a random one, which is shown this once. The old one is refused from now on."""
@@ -187,7 +188,7 @@ async def new_secret(request: Request, response: Response, identity: Admin, proj
     return schemas.SecretAnswer(project_id=project_id, secret=secret, webhook_address=address)
 
 
-@router.get("/{project_id}/credentials", summary="Which credentials are set", responses=READ)
+@router.get("/{project_id}/credentials", summary="Which credentials are set")
 async def list_credentials(request: Request, identity: Viewer, project_id: str) -> schemas.CredentialList:
     """Names, and since when they are set; values are never given."""
     row = await project_of(request, identity, project_id)
@@ -199,7 +200,7 @@ async def list_credentials(request: Request, identity: Viewer, project_id: str) 
     )
 
 
-@router.put("/{project_id}/credentials", summary="Replace credentials", responses=ACT)
+@router.put("/{project_id}/credentials", summary="Replace credentials", responses=REFUSED)
 async def put_credentials(
     request: Request, identity: Admin, project_id: str, body: schemas.CredentialsBody
 ) -> schemas.CredentialList:
@@ -209,7 +210,7 @@ async def put_credentials(
     return await list_credentials(request, identity, project_id)
 
 
-@router.post("/{project_id}/definition/trial", summary="Try a definition on a sample", responses=ACT)
+@router.post("/{project_id}/definition/trial", summary="Try a definition on a sample", responses=REFUSED)
 async def try_definition(
     request: Request, identity: Admin, project_id: str, body: schemas.TrialBody
 ) -> schemas.TrialAnswer:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
+from dashboard import cursors
 from dashboard.guard import Admin, Viewer
 from dashboard.integrations import answers, files, schemas
-from dashboard.integrations.api import ACT, PROBLEM, READ, project_of
+from dashboard.integrations.api import After, project_of
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from database.repositories import csv_imports
 
-router = APIRouter(prefix=answers.PREFIX, tags=["integrations"])
+router = APIRouter(prefix=answers.PREFIX)
 
 _FILE_BODY: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "filename",
+            "in": "query",
+            "schema": {"type": "string"},
+            "description": "What the file is called, where it is the body itself.",
+        }
+    ],
     "requestBody": {
         "description": "The file, at most 10 MB: as the multipart field `file`, or as the body itself.",
         "content": {
@@ -23,22 +33,37 @@ _FILE_BODY: dict[str, Any] = {
             },
             "text/csv": {"schema": {"type": "string", "format": "binary"}},
         },
-    }
+    },
 }
-_TOO_LARGE: dict[int | str, dict[str, Any]] = {413: {**PROBLEM, "description": "Over 10 MB."}}
+_REPORT_EXAMPLE = "row,reason,date,customer_phone,amount,description\r\n3,the amount is empty,2026-11-20,,,Haircut\r\n"
+_REPORT: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "CSV; UTF-8 with a byte order mark.",
+        "content": {"text/csv": {"schema": {"type": "string"}, "example": _REPORT_EXAMPLE}},
+    },
+    **refusals({409: ("under_way", "The import is under way: its report comes when it has ended.")}),
+}
+_REFUSED = refusals({413: ("too_large", files.TOO_LARGE), 422: ("no_file", "Choose a file that is not empty.")})
 
 
-@router.get("/{project_id}/uploads", summary="The last uploads", responses=READ)
-async def list_uploads(request: Request, identity: Viewer, project_id: str) -> schemas.UploadList:
-    """The 20 newest, without their rows."""
+@router.get("/{project_id}/uploads", summary="Uploads")
+async def list_uploads(
+    request: Request, identity: Viewer, project_id: str, after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> schemas.UploadList:  # fmt: skip
+    """The newest first, without their rows."""
     files.require_csv(await project_of(request, identity, project_id))
     async with services_of(request).database() as connection:
-        jobs = await csv_imports.newest(connection, project_id)
-    return schemas.UploadList(items=[answers.upload(job, []) for job in jobs])
+        jobs = await csv_imports.newest(connection, project_id, before_id=cursors.id_of(after), limit=limit + 1)
+    shown = jobs[:limit]
+    return schemas.UploadList(
+        items=[answers.upload(job, []) for job in shown],
+        next=str(shown[-1].upload_id) if len(jobs) > limit else None,
+    )
 
 
 @router.post(
-    "/{project_id}/uploads", status_code=201, summary="Upload a CSV file", responses={**ACT, **_TOO_LARGE},
+    "/{project_id}/uploads", status_code=201, summary="Upload a CSV file", responses=_REFUSED,
     openapi_extra=_FILE_BODY,
 )  # fmt: skip
 async def upload(request: Request, response: Response, identity: Admin, project_id: str) -> schemas.UploadModel:
@@ -53,7 +78,7 @@ async def upload(request: Request, response: Response, identity: Admin, project_
     return answers.upload(*await files.state(request, row, job.upload_id))
 
 
-@router.get("/{project_id}/uploads/{upload_id}", summary="How far an upload is", responses=READ)
+@router.get("/{project_id}/uploads/{upload_id}", summary="How far an upload is")
 async def one_upload(request: Request, identity: Viewer, project_id: str, upload_id: int) -> schemas.UploadModel:
     """Counts, and the first 100 rows that were no sales, with the reasons."""
     row = await project_of(request, identity, project_id)
@@ -62,7 +87,10 @@ async def one_upload(request: Request, identity: Viewer, project_id: str, upload
 
 
 @router.get(
-    "/{project_id}/uploads/{upload_id}/report", summary="The report as a file", responses=ACT, response_class=Response
+    "/{project_id}/uploads/{upload_id}/report",
+    summary="The report as a file",
+    responses=_REPORT,
+    response_class=Response,
 )
 async def report(request: Request, identity: Admin, project_id: str, upload_id: int) -> Response:
     """All rows that were no sales, as CSV with the reasons. It has what the rows had: personal data, for admins."""

@@ -7,14 +7,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
+from dashboard import etags
 from dashboard.guard import Admin, Viewer, visible_project, wanted_projects
 from dashboard.identity import Identity
+from dashboard.openapi import refusals
 from dashboard.orders import answers, export, models, overriding, reading
 from dashboard.orders.counting import counting_of
 from dashboard.orders.query import OrderFilter, OrderQuery
@@ -24,25 +26,15 @@ from database.repositories.orders import Counts, CursorError, Filter, Page, Sort
 from web.problems import ProblemError
 
 _NO_STORE = {"cache-control": "no-store"}
+_UNKNOWN = refusals({404: ("unknown_order", reading.UNKNOWN)})
+_CSV_EXAMPLE = export.lines([export.HEADER, [models.ORDER_EXAMPLE[name] for name in export.HEADER]]).decode()
 
-
-def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    said = {
-        400: "A parameter or the body cannot be read; `detail` names it.",
-        401: "Nobody is logged in.",
-        403: "Only an admin may do this.",
-        404: "There is no such project or order that you may see.",
-        503: "The database is away, or the marts have not been built yet.",
-    }
-    return {status: {"description": said[status], "content": {"application/problem+json": {}}} for status in statuses}
-
-
-router = APIRouter(tags=["orders"])
+router = APIRouter(responses=refusals({503: ("not_built", reading.NOT_BUILT)}))
 
 Project = Annotated[str | None, Query(description="The order's project: its number alone may be in several.")]
 
 
-@router.get("/api/orders", summary="Orders as they are now", responses=_refusals(400, 401, 404, 503))
+@router.get("/api/orders", summary="Orders as they are now")
 async def list_orders(
     request: Request, response: Response, identity: Viewer, query: Annotated[OrderQuery, Query()]
 ) -> models.OrdersOut:
@@ -68,8 +60,10 @@ async def list_orders(
     summary="All orders of a filter as CSV",
     response_class=StreamingResponse,
     responses={
-        200: {"content": {"text/csv": {}}, "description": "UTF-8 with a byte order mark"},
-        **_refusals(400, 401, 404, 503),
+        200: {
+            "content": {"text/csv": {"schema": {"type": "string"}, "example": _CSV_EXAMPLE}},
+            "description": "UTF-8 with a byte order mark; the columns are those of `OrderOut`.",
+        }
     },
 )
 async def export_orders(
@@ -90,9 +84,7 @@ async def export_orders(
     return StreamingResponse(pieces, 200, headers, "text/csv; charset=utf-8")
 
 
-@router.get(
-    "/api/orders/{order_id:path}/timeline", summary="One order's history", responses=_refusals(400, 401, 404, 503)
-)
+@router.get("/api/orders/{order_id:path}/timeline", summary="One order's history", responses=_UNKNOWN)
 async def order_timeline(
     request: Request, response: Response, identity: Viewer, order_id: str, project: Project = None
 ) -> models.TimelineOut:
@@ -104,11 +96,7 @@ async def order_timeline(
     return answers.timeline(found)
 
 
-@router.put(
-    "/api/orders/{order_id:path}/override",
-    summary="Set an order's urgency",
-    responses=_refusals(400, 401, 403, 404, 503),
-)
+@router.put("/api/orders/{order_id:path}/override", summary="Set an order's urgency", responses=_UNKNOWN)
 async def put_override(
     request: Request, identity: Admin, order_id: str, body: models.OverrideIn, project: Project = None
 ) -> models.OverrideOut:
@@ -124,9 +112,8 @@ async def put_override(
 
 
 @router.delete(
-    "/api/orders/{order_id:path}/override", summary="Leave an order's urgency to the rules",
-    responses=_refusals(400, 401, 403, 404, 503),
-)  # fmt: skip
+    "/api/orders/{order_id:path}/override", summary="Leave an order's urgency to the rules", responses=_UNKNOWN
+)
 async def delete_override(
     request: Request, identity: Admin, order_id: str, project: Project = None
 ) -> models.OverrideOut:
@@ -141,12 +128,13 @@ async def delete_override(
     "/api/dicts/statuses",
     summary="Statuses and their groups",
     response_model=models.StatusesOut,
-    responses={304: {"description": "Nothing has changed since the given ETag."}, **_refusals(401, 404, 503)},
+    responses={304: {"description": "Nothing has changed since the given ETag."}},
 )
 async def statuses(
     request: Request,
     identity: Viewer,
-    project: Annotated[list[str] | None, Query(description="Only these projects.")] = None,
+    project: Annotated[list[str] | None, Query()] = None,
+    if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """What the settings say goes before what the CRM reports. With `If-None-Match` 304 while nothing has changed."""
     services = services_of(request)
@@ -158,8 +146,9 @@ async def statuses(
         next=None,
     )
     content = answer.model_dump_json().encode()
-    headers = {"etag": f'"{hashlib.sha256(content).hexdigest()[:20]}"', "cache-control": "private, no-cache"}
-    if is_known(request.headers.get("if-none-match"), headers["etag"]):
+    tag = hashlib.sha256(content).hexdigest()[:20]
+    headers = {"etag": f'"{tag}"', "cache-control": "private, no-cache"}
+    if etags.is_known(if_none_match, tag):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="application/json", headers=headers)
 
@@ -185,16 +174,8 @@ async def page_and_counts(
         try:
             page, counts = await asyncio.gather(read(), counted())
         except CursorError as error:
-            raise ProblemError(400, "invalid_cursor", f"cursor: {error}") from None
+            raise ProblemError(400, "invalid_cursor", f"after: {error}") from None
     return page, counts
-
-
-def is_known(given: str | None, etag: str) -> bool:
-    """Whether an `If-None-Match` names this ETag, weak or not."""
-    if given is None:
-        return False
-    known = {part.strip().removeprefix("W/") for part in given.split(",")}
-    return "*" in known or etag in known
 
 
 async def _filter(services: Services, identity: Identity, query: OrderFilter) -> Filter:

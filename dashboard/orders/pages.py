@@ -59,7 +59,7 @@ async def order_list(request: Request, identity: Viewer) -> Response:
     wanted = query.filter(None if visible is None else sorted(visible), zone)
     try:
         found, counts = await page_and_counts(
-            request, wanted, query.sorting(), cursor=query.after or query.before, limit=DEFAULT_LIMIT
+            request, wanted, query.sorting(), cursor=query.cursor, limit=DEFAULT_LIMIT
         )
     except ProblemError as problem:
         if problem.code != "invalid_cursor":

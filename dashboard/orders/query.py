@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from database.repositories.orders import MAX_LIMIT, Filter, Sort, SortBy, State
 
@@ -121,23 +121,34 @@ class OrderFilter(BaseModel):
         return [(name, value) for name, value in pairs if value]
 
 
-class OrderQuery(OrderFilter):
-    """A page of the orders in a filter."""
+class PageQuery(OrderFilter):
+    """A page of the orders in a filter, after a place or before one."""
 
-    cursor: Annotated[str | None, Field(max_length=2000)] = Field(
-        default=None, description="`next` or `previous` of a page with the same filter and sorting."
+    after: Annotated[str | None, Field(max_length=2000)] = Field(
+        default=None, description="`next` of a page with the same filter and sorting."
     )
-    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="Orders on a page.")
+    before: Annotated[str | None, Field(max_length=2000)] = Field(
+        default=None, description="`previous` of a page with the same filter and sorting; not together with `after`."
+    )
+
+    @property
+    def cursor(self) -> str | None:
+        return self.after or self.before
+
+
+class OrderQuery(PageQuery):
+    """The same for programs."""
+
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT)
     counts: bool | None = Field(
         default=None, description="Count the orders of the filter too; by default with the first page only."
     )
 
-
-class PageQuery(OrderFilter):
-    """The same for people: pages are named as links of the page name them."""
-
-    after: Annotated[str | None, Field(max_length=2000)] = None
-    before: Annotated[str | None, Field(max_length=2000)] = None
+    @model_validator(mode="after")
+    def _is_one_place(self) -> OrderQuery:
+        if self.after and self.before:
+            raise ValueError("send after or before, not both")
+        return self
 
 
 def days(wanted: Filter, zone: tzinfo) -> tuple[date | None, date | None]:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import psycopg
 
 from connectors import registry
+from dashboard.marks import N_
 from dashboard.orders import timeline
 from dashboard.orders.timeline import Calendar, Interval, Stage, Terms
 from dashboard.services import Services
@@ -23,6 +24,8 @@ from database.repositories.settings import ProjectRow
 from database.repositories.status_names import GroupName, StatusName
 from web.problems import ProblemError
 
+NOT_BUILT = N_("The marts have not been built yet: `crm-elt build` makes them.")
+UNKNOWN = N_("There is no such order in this project.")
 LINES = 500
 """Most items and most payments that are read of one order."""
 
@@ -61,13 +64,11 @@ def marts_needed() -> Iterator[None]:
     try:
         yield
     except psycopg.errors.UndefinedTable as error:
-        raise ProblemError(
-            503, "not_built", "The marts have not been built yet: `crm-elt build` makes them.", retry_after=60
-        ) from error
+        raise ProblemError(503, "not_built", NOT_BUILT, retry_after=60) from error
 
 
 def unknown_order() -> ProblemError:
-    return ProblemError(404, "unknown_order", "There is no such order in this project.")
+    return ProblemError(404, "unknown_order", UNKNOWN)
 
 
 async def names(services: Services, projects: Collection[str] | None) -> Names:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
 
 from dashboard.services import services_of
 from dashboard.stream.feed import FeedAwayError
@@ -12,15 +15,25 @@ from web.problems import ProblemError, database_away
 router = APIRouter()
 
 
-@router.get("/health")
-@router.get("/health/live")
-async def live() -> dict[str, str]:
+class Live(BaseModel):
+    status: Literal["ok"] = Field(default="ok", description="The process runs.")
+
+
+class Ready(BaseModel):
+    status: Literal["ready"] = Field(default="ready", description="Requests can be answered.")
+    database: Literal["ok"] = Field(default="ok", description="It answers, and has our schema.")
+    migration: str = Field(description="The schema's migration.", examples=["0015"])
+
+
+@router.get("/health", summary="Is it alive?")
+@router.get("/health/live", summary="Is it alive?")
+async def live() -> Live:
     """Whether the process runs; nothing else is looked at."""
-    return {"status": "ok"}
+    return Live()
 
 
-@router.get("/health/ready")
-async def ready(request: Request) -> dict[str, str]:
+@router.get("/health/ready", summary="Is it ready?")
+async def ready(request: Request) -> Ready:
     """Whether requests can be answered: database, migrations, the listener of the stream."""
     services = services_of(request)
     async with services.database() as connection:
@@ -35,4 +48,4 @@ async def ready(request: Request) -> dict[str, str]:
         services.feed.head  # noqa: B018 - known once the stream has been read
     except FeedAwayError as error:
         raise database_away() from error
-    return {"status": "ready", "database": "ok", "migration": services.head}
+    return Ready(migration=services.head)

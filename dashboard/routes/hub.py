@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, WebSocket
 from starlette.responses import Response
 
 from dashboard.guard import identify, require_own_origin, wanted_projects
+from dashboard.openapi import refusals
 from dashboard.routes.stream import begin
 from dashboard.services import Services, services_of
 from dashboard.signalr.connection import CallError, HubConnection
@@ -22,7 +23,18 @@ PATH = "/hubs/keycrm"
 router = APIRouter()
 
 
-@router.post(f"{PATH}/negotiate")
+_EXAMPLE = {
+    "connectionId": "Qm3xk1d0vW8fZp2rT7yLcA",
+    "availableTransports": [{"transport": "WebSockets", "transferFormats": ["Text"]}],
+}
+
+
+@router.post(
+    f"{PATH}/negotiate", summary="Ask how to connect by SignalR", responses={
+        200: {"content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}}},
+        **refusals({403: ("foreign_origin", "This request comes from a page of another site.")}),
+    },
+)  # fmt: skip
 async def negotiate(
     request: Request, version: Annotated[str, Query(alias="negotiateVersion", description="0 or 1")] = "0"
 ) -> Response:

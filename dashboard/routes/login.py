@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dashboard.guard import Viewer, keep_cookies, require_own_origin, signed_in
 from dashboard.identity import Identity
+from dashboard.openapi import refusals
 from dashboard.routes.preferences import own_page
 from dashboard.services import services_of
 from dashboard.sessions import Opened
@@ -44,9 +45,9 @@ class Session(SessionUser):
 
 class SessionToken(BaseModel):
     access_token: str = Field(description="To be sent as `Authorization: Bearer`.", examples=["eyJhbGciOi..."])
-    token_type: str = Field(examples=["Bearer"])
-    expires_at: datetime = Field(examples=["2026-11-21T20:00:00Z"])
-    user: SessionUser
+    token_type: str = Field(description="How to send it.", examples=["Bearer"])
+    expires_at: datetime = Field(description="It is refused from then on.", examples=["2026-11-21T20:00:00Z"])
+    user: SessionUser = Field(description="Whose it is.")
 
 
 class LoginBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -66,7 +67,12 @@ async def login_page(request: Request, next: str | None = None) -> Response:  # 
 
 
 @public.post(
-    "/login", summary="Log in", response_model=SessionToken, responses={401: {}, 403: {}, 429: {}},
+    "/login", summary="Log in", response_model=SessionToken, responses={
+        429: {}, **refusals({
+            401: ("wrong_login", "The login or the password is wrong."),
+            403: ("disabled", "This user is disabled: ask an admin to enable it."),
+        }),
+    },
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {
         "schema": {"type": "object", "required": ["login", "password"], "properties": {
             "login": {"type": "string"}, "password": {"type": "string", "format": "password"},
@@ -123,7 +129,10 @@ async def session(request: Request, identity: Viewer) -> Response:
 
 
 @router.post(
-    "/api/session/refresh", summary="Renew a program's token", response_model=SessionToken, responses={409: {}}
+    "/api/session/refresh",
+    summary="Renew a program's token",
+    response_model=SessionToken,
+    responses=refusals({409: ("refreshed_already", "The session was refreshed at the same time: use that token.")}),
 )
 async def refresh(request: Request, identity: Viewer) -> Response:
     """A new token for a program; the old one holds for another minute. Browsers' cookies are renewed by themselves."""

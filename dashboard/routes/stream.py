@@ -24,7 +24,25 @@ _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"
 router = APIRouter()
 
 
-@router.get("/api/stream/orders", summary="Listen to changes", response_class=StreamingResponse)
+_EXAMPLE = """\
+id: 48213
+event: order
+data: {"event_id":48213,"project_id":"print-shop","kind":"order","entity_id":"10482","vms_id":5,"origin":"crm",\
+"happened_at":"2026-11-21T08:03:11Z","status_id":"5"}
+
+: heartbeat
+id: 48213
+
+"""
+
+
+@router.get(
+    "/api/stream/orders", summary="Listen to changes", response_class=StreamingResponse,
+    responses={200: {
+        "description": "Server-sent events; `data` is one JSON object, with a heartbeat every 15 s.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+    }},
+)  # fmt: skip
 async def stream_orders(
     request: Request,
     project: Annotated[list[str] | None, Query(description="Only these projects.")] = None,

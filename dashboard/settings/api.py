@@ -8,7 +8,9 @@ from fastapi import APIRouter, Body, Header, Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from dashboard import etags
 from dashboard.guard import Admin, Viewer, visible_project
+from dashboard.openapi import refusals
 from dashboard.problems import problem_places
 from dashboard.services import services_of
 from dashboard.settings.examples import EXAMPLES
@@ -22,29 +24,39 @@ from web.problems import ProblemError
 
 router = APIRouter(prefix="/api/settings", tags=["settings"])
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"description": "Nobody is logged in."},
-    404: {"description": "There is no such project that you may see."},
-}
-_EDIT_REFUSALS: dict[int | str, dict[str, Any]] = {
-    **_REFUSALS,
-    400: {"description": "The body is no JSON object of `value`."},
-    403: {"description": "Only an admin may do this."},
-    409: {"description": "`version` is not the stored one: somebody changed the section; `current` is what it is now."},
-    412: {"description": "The same, where `If-Match` told the version."},
-    422: {"description": "The value is refused; `problems` names each place and what is wrong there."},
-}
-
-ProjectQuery = Annotated[str, Query(alias="project", description="Id of the project.", examples=["print-shop"])]
+_EDIT_REFUSALS = refusals(
+    {
+        409: ("changed_meanwhile", "`version` is not the stored one; `current` is what the section is now."),
+        412: ("changed_meanwhile", "`If-Match` is not the stored version; `current` is what the section is now."),
+        422: ("invalid_settings", "The value is refused; `problems` names each place and what is wrong there."),
+    }
+)
+_YAML = """\
+projects:
+- id: print-shop
+  name: Print shop
+  crm: keycrm
+  timezone: Europe/Kyiv
+  credentials:
+    api_key: ${PRINT_SHOP_API_KEY}
+  sla:
+  - group_id: "2"
+    limit: "08:00"
+"""
+ProjectQuery = Annotated[str, Query(alias="project", description="The project, by id.", examples=["print-shop"])]
 
 
 class SectionAnswer(BaseModel):
     """One section of a project's settings."""
 
     project_id: str = Field(examples=["print-shop"])
-    section: str = Field(examples=["sla"])
-    version: str = Field(description="Another text when the section is another; also the ETag.")
-    value: dict[str, Any] = Field(description="As in the file of `crm-elt apply`; what is left out has its default.")
+    section: str = Field(description="Name of the section, as in the address.", examples=["sla"])
+    version: str = Field(
+        description="Another text when the section is another; also the ETag.", examples=["3f2a9c0d5e7b18a4c6d2"]
+    )
+    value: dict[str, Any] = Field(
+        description="As in the file of `crm-elt apply`; what is left out has its default.", examples=[EXAMPLES["sla"]]
+    )
 
 
 class SectionBody(BaseModel):
@@ -52,11 +64,18 @@ class SectionBody(BaseModel):
 
     model_config = {"extra": "ignore"}  # what GET has answered may be sent back
 
-    value: dict[str, Any]
-    version: str | None = Field(None, description="The version that was read; the change is refused if it is another.")
+    value: dict[str, Any] = Field(
+        description="All of the section, as in the file of `crm-elt apply`.", examples=[EXAMPLES["sla"]]
+    )
+    version: str | None = Field(
+        None, description="The version that was read; the change is refused if it is another.",
+        examples=["3f2a9c0d5e7b18a4c6d2"],
+    )  # fmt: skip
 
 
 class ChangeAnswer(BaseModel):
+    """One line of the audit log that a change has made."""
+
     object: str = Field(examples=["sla group 2 normal"])
     action: str = Field(examples=["changed"])
     before: Any = Field(None, examples=["08:00"])
@@ -66,15 +85,20 @@ class ChangeAnswer(BaseModel):
 class AppliedAnswer(BaseModel):
     """What a change has done."""
 
-    project_id: str
-    changes: list[ChangeAnswer]
-    notes: list[str]
+    project_id: str = Field(examples=["print-shop"])
+    changes: list[ChangeAnswer] = Field(description="What is another now; empty: it was so already.")
+    notes: list[str] = Field(description="What else is to be done, as sentences.", examples=[[]])
 
 
-@router.get("/export", summary="The settings of a project as the YAML that `crm-elt apply` takes", responses={
-    **_REFUSALS, 200: {"content": {"application/yaml": {}}, "description": "Secrets are ${...} placeholders."},
-})  # fmt: skip
+@router.get(
+    "/export", summary="Export a project's settings as YAML", response_class=Response,
+    responses={200: {
+        "description": "YAML; secrets are ${...} placeholders.",
+        "content": {"application/yaml": {"schema": {"type": "string"}, "example": _YAML}},
+    }},
+)  # fmt: skip
 async def export(request: Request, identity: Viewer, project_id: ProjectQuery) -> Response:
+    """All settings of a project as the file that `crm-elt apply` takes: for a copy, or another server."""
     services = services_of(request)
     await visible_project(services, identity, project_id)
     async with services.database() as connection:
@@ -84,10 +108,7 @@ async def export(request: Request, identity: Viewer, project_id: ProjectQuery) -
 
 @router.post(
     "/undo/{audit_id}", summary="Undo a change of the settings", response_model=AppliedAnswer,
-    responses={
-        **_REFUSALS, 403: _EDIT_REFUSALS[403],
-        409: {"description": "It is no change of a setting, or the setting was changed again since."},
-    },
+    responses=refusals({409: ("not_undoable", "This was changed again since: undo the later change first.")}),
 )  # fmt: skip
 async def undo(
     request: Request, identity: Admin, audit_id: Annotated[int, Path(ge=1, description="Of the audit log.")],
@@ -109,7 +130,7 @@ def _add_section(shown: SectionPage) -> None:
         await visible_project(services, identity, project_id)
         async with services.database() as connection:
             state = await read_section(connection, project_id, shown.name)
-        if if_none_match is not None and state.version in _tags(if_none_match):
+        if etags.is_known(if_none_match, state.version):
             return Response(status_code=304, headers=_headers(state))
         answer = json_answer(_state(state))
         answer.headers.update(_headers(state))
@@ -122,7 +143,7 @@ def _add_section(shown: SectionPage) -> None:
     ) -> Response:  # fmt: skip
         services = services_of(request)
         await visible_project(services, identity, project_id)
-        versions = [] if if_match is None or if_match.strip() == "*" else _tags(if_match)
+        versions = [tag for tag in etags.listed(if_match) if tag != "*"]
         version = versions[0] if versions else body.version
         async with services.database() as connection:
             try:
@@ -148,7 +169,7 @@ def _add_section(shown: SectionPage) -> None:
     router.add_api_route(
         f"/{shown.name}", get_section, methods=["GET"], response_model=SectionAnswer, operation_id=f"get_{name}",
         summary=f"Settings: {shown.title}", description=f"{describe}ETag is the version; If-None-Match is honoured.",
-        responses={**_REFUSALS, 200: {"content": {"application/json": {"example": {
+        responses={200: {"content": {"application/json": {"example": {
             "project_id": "print-shop", "section": shown.name, "version": "3f2a9c0d5e7b18a4c6d2", "value": example,
         }}}}, 304: {"description": "It is as it was."}},
     )  # fmt: skip
@@ -174,11 +195,6 @@ def _state(state: SectionState) -> dict[str, Any]:
 
 def _headers(state: SectionState) -> dict[str, str]:
     return {"etag": f'"{state.version}"', "cache-control": "no-cache"}
-
-
-def _tags(header: str) -> list[str]:
-    """The versions of an If-Match or If-None-Match."""
-    return [part.strip().removeprefix("W/").strip('"') for part in header.split(",") if part.strip()]
 
 
 def _applied(result: ApplyResult) -> Response:

@@ -25,6 +25,7 @@ from dashboard.ui.language import translations
 from dashboard.ui.pages import Shell
 from database.connection import Connection
 from database.encryption import Keyring
+from database.repositories import audit
 from database.repositories.audit import AuditEntry
 from database.repositories.settings import ProjectRow
 from sync.settings import SettingsError, UnknownProjectError, export_settings
@@ -70,6 +71,8 @@ async def undo_change(request: Request, identity: Admin, audit_id: int) -> Respo
     try:
         done = await undone(request, identity, audit_id, together=bool(form.get("together")))
     except ProblemError as problem:
+        if problem.status != _UNDO_REFUSED:
+            raise
         return flash.redirect(onward, translated(problem.detail, _), "problem")
     count = len(done.changes)
     text = translations(language).ngettext("Undone: %(count)s change.", "Undone: %(count)s changes.", count)
@@ -150,13 +153,17 @@ COUNTS_LATER = (
 async def undone(request: Request, identity: Identity, audit_id: int, *, together: bool) -> ApplyResult:
     """Undo for pages and programs. Raises ProblemError: 404 no such entry, 409 it cannot be undone."""
     services = services_of(request)
+    unknown = ProblemError(404, "unknown_entry", "There is no such entry in the audit log.")
     if audit_id > LARGEST_ID:
-        raise ProblemError(404, "unknown_entry", "There is no such entry in the audit log.")
+        raise unknown
     async with services.database() as connection:
+        entry = await audit.entry(connection, audit_id)
+        if entry is None or not _may_see(identity, entry):
+            raise unknown
         try:
             return await undo(connection, keyring_of(request), audit_id, identity.actor, together=together)
         except (LookupError, UnknownProjectError):
-            raise ProblemError(404, "unknown_entry", "There is no such entry in the audit log.") from None
+            raise unknown from None
         except UndoError as error:
             raise ProblemError(_UNDO_REFUSED, "not_undoable", str(error)) from None
         except SettingsError as error:
@@ -169,6 +176,11 @@ async def undone(request: Request, identity: Identity, audit_id: int, *, togethe
 def keyring_of(request: Request) -> Keyring:
     """Only compares stored secrets with themselves here: no section holds one."""
     return Keyring.load(environment_of(request))
+
+
+def _may_see(identity: Identity, entry: AuditEntry) -> bool:
+    """As in the list of the audit log: entries of no project are for admins of all."""
+    return identity.sees_all if entry.project_id is None else identity.may_see(entry.project_id)
 
 
 async def _save(

@@ -8,11 +8,11 @@ from typing import Generic, TypeVar
 
 from starlette.datastructures import QueryParams
 
+from dashboard import cursors
 from dashboard.numbers import whole
 from database.connection import Connection
 from database.repositories import dead_letter_lists
 from database.repositories.dead_letter_lists import STATES, LetterFilter, State
-from web.problems import ProblemError
 
 PAGE_ROWS = 50
 
@@ -49,12 +49,7 @@ def cursor_of(query: QueryParams) -> Cursor:
 
 def api_cursor(after: str | None) -> Cursor:
     """Of a JSON list. Raises ProblemError, 400."""
-    if after is None:
-        return Cursor()
-    number = number_of(after)
-    if number is None:
-        raise ProblemError(400, "invalid", "after is the cursor `next` of the list before, as it was.")
-    return Cursor(before_id=number)
+    return Cursor(before_id=cursors.id_of(after))
 
 
 def rows_of(found: Sequence[T], ids: Sequence[int], cursor: Cursor, size: int = PAGE_ROWS) -> Rows[T]:

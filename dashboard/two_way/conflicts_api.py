@@ -8,27 +8,30 @@ from fastapi import APIRouter, Query, Request
 
 from dashboard.guard import Admin, Viewer
 from dashboard.identity import Identity
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from dashboard.two_way import acting, asked, scope
 from dashboard.two_way.conflicts_pages import conflict_of, shown_versions
-from dashboard.two_way.models import Conflict, Conflicts, Decision, problems
+from dashboard.two_way.models import Conflict, Conflicts, Decision
 from database.repositories import conflicts, settings
 from database.repositories.conflicts import ConflictRow
 from database.repositories.settings import ProjectRow
 from sync.two_way.conflicts import version
 from sync.two_way.objects import Entity
 
-router = APIRouter(prefix="/api/conflicts", tags=["sync"])
+_MOVED = refusals({409: ("conflict_closed", "Conflict 3 is resolved already: nothing is left to decide.")})
+
+router = APIRouter(prefix="/api/conflicts")
 
 
-@router.get("", summary="Conflicts, the newest first", responses=problems(400, 404))
+@router.get("", summary="Conflicts, the newest first")
 async def list_conflicts(
     request: Request,
     identity: Viewer,
-    project: Annotated[list[str] | None, Query(description="Only these projects.")] = None,
-    state: Literal["open", "resolved", "all"] = "open",
-    entity: Entity | None = None,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    project: Annotated[list[str] | None, Query()] = None,
+    state: Annotated[Literal["open", "resolved", "all"], Query(description="Only those in this state.")] = "open",
+    entity: Annotated[Entity | None, Query(description="Only objects of this kind.")] = None,
+    after: Annotated[str | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Conflicts:
     """Fields that both sides changed; what tells of people is masked for viewers."""
@@ -48,13 +51,14 @@ async def list_conflicts(
     )
 
 
-@router.get("/{conflict_id}", summary="One conflict", responses=problems(404))
+@router.get("/{conflict_id}", summary="One conflict")
 async def get_conflict(request: Request, identity: Viewer, conflict_id: str) -> Conflict:
+    """Both sides of each field, and what they last agreed on; what tells of people is masked for viewers."""
     row, project = await conflict_of(services_of(request), identity, conflict_id)
     return _told(identity, project, row)
 
 
-@router.post("/{conflict_id}/resolve", summary="Decide a conflict", responses=problems(400, 403, 404, 409))
+@router.post("/{conflict_id}/resolve", summary="Decide a conflict", responses=_MOVED)
 async def resolve(request: Request, identity: Admin, conflict_id: str, decision: Decision) -> Conflict:
     """Which side wins, for all fields or for each that is named; the conflict as it is then. The other side follows
     within seconds, and each field has an entry in the audit log."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from dashboard.guard import Admin, Viewer
 from dashboard.identity import Identity
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from dashboard.two_way import acting, asked, scope
 from dashboard.two_way.letters_pages import letter_of, shown
@@ -21,25 +22,30 @@ from dashboard.two_way.models import (
     Letters,
     LetterState,
     Settled,
-    problems,
 )
 from database.repositories import dead_letter_lists
 from database.repositories.dead_letter_lists import LetterFilter
 from web.problems import ProblemError
 
-router = APIRouter(prefix="/api/dead-letters", tags=["sync"])
+_CLOSED = refusals({409: ("letter_closed", "Dead letter 17 is closed already: nothing was done.")})
+
+router = APIRouter(prefix="/api/dead-letters")
 
 
-@router.get("", summary="Dead letters, the newest first", responses=problems(400, 404))
+@router.get("", summary="Dead letters, the newest first")
 async def list_letters(
     request: Request,
     identity: Viewer,
-    project: Annotated[list[str] | None, Query(description="Only these projects.")] = None,
+    project: Annotated[list[str] | None, Query()] = None,
     state: Annotated[LetterState | Literal["all"], Query(description="open: those that need a person, too.")] = "open",
-    direction: Direction | None = None,
-    source: Annotated[str | None, Query(max_length=60)] = None,
-    error: ErrorWord | None = None,
-    after: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    direction: Annotated[
+        Direction | None, Query(description="From the CRM (inbound) or to it; both without it.")
+    ] = None,
+    source: Annotated[
+        str | None, Query(max_length=60, description="What it came from, as `source` of a letter.")
+    ] = None,
+    error: Annotated[ErrorWord | None, Query(description="Why it failed: only those with this word.")] = None,
+    after: Annotated[str | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> Letters:
     """What could not be applied or sent, without payloads."""
@@ -53,7 +59,7 @@ async def list_letters(
     return Letters(items=[Letter(**asdict(row)) for row in rows.items], next=rows.older)
 
 
-@router.get("/{dead_letter_id}", summary="One dead letter", responses=problems(404))
+@router.get("/{dead_letter_id}", summary="One dead letter")
 async def get_letter(request: Request, identity: Viewer, dead_letter_id: str) -> LetterDetail:
     """With what was sent and answered: names, phones, e-mails and addresses masked, nothing of medical projects."""
     row, project = await letter_of(services_of(request), identity, dead_letter_id)
@@ -61,25 +67,25 @@ async def get_letter(request: Request, identity: Viewer, dead_letter_id: str) ->
     return LetterDetail(**{**row, "payload": texts["payload"], "request": texts["sent"], "answer": texts["answered"]})
 
 
-@router.post("/retry", summary="Retry several", status_code=202, responses=problems(400, 403, 404))
+@router.post("/retry", summary="Retry several", status_code=202, responses={404: {}})
 async def retry_many(request: Request, identity: Admin, choice: LetterChoice) -> Settled:
     """Put letters back into their queues; the relay tries them again."""
     return await _settle_many(request, identity, "retried", choice)
 
 
-@router.post("/discard", summary="Discard several", responses=problems(400, 403, 404))
+@router.post("/discard", summary="Discard several", responses={404: {}})
 async def discard_many(request: Request, identity: Admin, choice: LetterChoice) -> Settled:
     """Close letters without applying them; they stay listed as discarded."""
     return await _settle_many(request, identity, "discarded", choice)
 
 
-@router.post("/{dead_letter_id}/retry", summary="Retry one", status_code=202, responses=problems(403, 404, 409))
+@router.post("/{dead_letter_id}/retry", summary="Retry one", status_code=202, responses=_CLOSED)
 async def retry_one(request: Request, identity: Admin, dead_letter_id: str) -> Settled:
     """Put it back into its queue; the relay tries it again."""
     return await _settle_one(request, identity, "retried", dead_letter_id)
 
 
-@router.post("/{dead_letter_id}/discard", summary="Discard one", responses=problems(403, 404, 409))
+@router.post("/{dead_letter_id}/discard", summary="Discard one", responses=_CLOSED)
 async def discard_one(request: Request, identity: Admin, dead_letter_id: str) -> Settled:
     """Close it without applying it."""
     return await _settle_one(request, identity, "discarded", dead_letter_id)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from dashboard.guard import Admin, Viewer, visible_project
 from dashboard.identity import Identity
+from dashboard.openapi import refusals
 from dashboard.services import services_of
 from dashboard.two_way import acting, asked, reading, scope
 from dashboard.two_way.models import (
@@ -28,8 +29,7 @@ from dashboard.two_way.models import (
     Resync,
     Resyncs,
     ResyncWish,
-    Status,
-    problems,
+    SyncStatus,
 )
 from dashboard.two_way.reading import ProjectOverview
 from dashboard.two_way.resyncs_pages import found_of, pace
@@ -39,38 +39,43 @@ from database.repositories.resyncs import Kind, ResyncRow
 from sync.two_way.objects import Entity
 from web.problems import ProblemError
 
-router = APIRouter(prefix="/api/sync", tags=["sync"])
+router = APIRouter(prefix="/api/sync")
 
-Projects = Annotated[list[str] | None, Query(description="Only these projects.")]
-After = Annotated[str | None, Query(description="`next` of the page before.")]
+_STARTING = {404: {}, **refusals({409: ("project_disabled", "Print shop is disabled: enable it first.")})}
+Projects = Annotated[list[str] | None, Query()]
+Kinds = Annotated[Entity | None, Query(description="Only objects of this kind.")]
+After = Annotated[str | None, Query()]
 Limit = Annotated[int, Query(ge=1, le=500)]
 
 
-@router.get("/status", summary="How both ways stand", responses=problems(404))
-async def status(request: Request, identity: Viewer, project: Projects = None) -> Status:
+@router.get("/status", summary="How both ways stand")
+async def status(request: Request, identity: Viewer, project: Projects = None) -> SyncStatus:
     """Queues, links, errors and the last comparison, by project and kind of object."""
     services = services_of(request)
     ids = await scope.project_ids(services, identity, project)
     async with services.database() as connection:
         linked = sorted(await two_way_overview.projects_with_links(connection, ids))
         found = await reading.load_overview(connection, ids, linked)
-    return Status(
+    return SyncStatus(
         relay_alive=found.relay.is_alive, relay_age_seconds=found.relay.age_seconds,
         items=[_project(one) for one in found.projects],
     )  # fmt: skip
 
 
-@router.get("/outbox", summary="Changes on their way to the CRM, the newest first", responses=problems(400, 404))
+@router.get("/outbox", summary="Changes on their way to the CRM, the newest first")
 async def outbox(
     request: Request,
     identity: Viewer,
     project: Projects = None,
-    state: OutboxState | None = None,
-    entity: Entity | None = None,
-    vms_id: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None,
+    state: Annotated[OutboxState | None, Query(description="Only changes in this state.")] = None,
+    entity: Kinds = None,
+    vms_id: Annotated[
+        int | None, Query(ge=1, le=2**63 - 1, description="Only changes of the object with this id in vms.")
+    ] = None,
     after: After = None,
     limit: Limit = 50,
 ) -> OutboxRows:
+    """What changed in the warehouse system and goes to the CRM: waiting, sent, skipped or failed."""
     services = services_of(request)
     ids = await scope.project_ids(services, identity, project)
     cursor = asked.api_cursor(after)
@@ -87,13 +92,13 @@ async def outbox(
     return OutboxRows(items=items, next=rows.older)
 
 
-@router.get("/links", summary="What is linked, the newest first", responses=problems(400, 404))
+@router.get("/links", summary="What is linked, the newest first")
 async def links(
     request: Request,
     identity: Viewer,
     project: Projects = None,
-    state: LinkState | None = None,
-    entity: Entity | None = None,
+    state: Annotated[LinkState | None, Query(description="Only links in this state.")] = None,
+    entity: Kinds = None,
     after: After = None,
     limit: Limit = 50,
 ) -> Links:
@@ -114,8 +119,9 @@ async def links(
     return Links(items=items, next=rows.older)
 
 
-@router.get("/consistency", summary="The last comparison of each kind of object", responses=problems(404))
+@router.get("/consistency", summary="The last comparison of each kind of object")
 async def checks(request: Request, identity: Viewer, project: Projects = None) -> Checks:
+    """How far both sides agreed when they were last compared, by project and kind of object."""
     services = services_of(request)
     ids = await scope.project_ids(services, identity, project)
     async with services.database() as connection:
@@ -123,16 +129,17 @@ async def checks(request: Request, identity: Viewer, project: Projects = None) -
     return Checks(items=[_check(row) for row in found])
 
 
-@router.post("/consistency", summary="Compare now", status_code=202, responses=problems(400, 403, 404, 409))
+@router.post("/consistency", summary="Compare now", status_code=202, responses=_STARTING)
 async def compare(request: Request, response: Response, identity: Admin, wish: ResyncWish) -> Resync:
     """Compare both sides of a project, as every night; how far it is, /api/sync/resyncs tells."""
     return await _started(request, response, identity, wish, "check")
 
 
-@router.get("/resyncs", summary="Full resyncs, the newest first", responses=problems(400, 404))
+@router.get("/resyncs", summary="Full resyncs, the newest first")
 async def list_resyncs(
     request: Request, identity: Viewer, project: Projects = None, after: After = None, limit: Limit = 50
 ) -> Resyncs:
+    """Full resyncs and comparisons, those under way too."""
     services = services_of(request)
     ids = await scope.project_ids(services, identity, project)
     cursor = asked.api_cursor(after)
@@ -142,14 +149,15 @@ async def list_resyncs(
     return Resyncs(items=[_resync(row) for row in rows.items], next=rows.older)
 
 
-@router.post("/resyncs", summary="Start a full resync", status_code=202, responses=problems(400, 403, 404, 409))
+@router.post("/resyncs", summary="Start a full resync", status_code=202, responses=_STARTING)
 async def start_resync(request: Request, response: Response, identity: Admin, wish: ResyncWish) -> Resync:
     """Read everything from the CRM and compare every object; the one under way, if there is one."""
     return await _started(request, response, identity, wish, "full")
 
 
-@router.get("/resyncs/{project_id}/{resync_id}", summary="One full resync", responses=problems(400, 404))
+@router.get("/resyncs/{project_id}/{resync_id}", summary="One full resync")
 async def get_resync(request: Request, identity: Viewer, project_id: str, resync_id: Id) -> Resync:
+    """How far it is; ask again every second or two until it has ended."""
     services = services_of(request)
     project = await visible_project(services, identity, project_id)
     async with services.database() as connection:
@@ -160,8 +168,9 @@ async def get_resync(request: Request, identity: Viewer, project_id: str, resync
 
 
 @router.delete(
-    "/resyncs/{project_id}/{resync_id}", summary="Cancel a full resync", responses=problems(400, 403, 404, 409)
-)
+    "/resyncs/{project_id}/{resync_id}", summary="Cancel a full resync",
+    responses=refusals({409: ("not_running", "Full resync 4 is over already.")}),
+)  # fmt: skip
 async def cancel_resync(request: Request, identity: Admin, project_id: str, resync_id: Id) -> Resync:
     """What it has done stays done."""
     services = services_of(request)
@@ -171,7 +180,7 @@ async def cancel_resync(request: Request, identity: Admin, project_id: str, resy
     return _resync(row)
 
 
-@router.post("/objects", summary="Bring one object into step", status_code=202, responses=problems(400, 403, 404))
+@router.post("/objects", summary="Bring one object into step", status_code=202, responses={404: {}})
 async def sync_object(request: Request, identity: Admin, wish: ObjectWish) -> ObjectAsked:
     """Read one order, customer or article again from the CRM, and send what vms has of it."""
     services = services_of(request)

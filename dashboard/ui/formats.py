@@ -18,6 +18,9 @@ _UNITS: dict[str, tuple[str, str, str, str]] = {
     "uk": ("д", "год", "хв", "с"),
     "ru": ("д", "ч", "мин", "с"),
 }
+_INSTANTS: dict[str, str] = {"en": "d MMM y, HH:mm"}
+"""How an instant is written where the language's own short form would not do: English 11/12/26 is a day in December to
+some readers and one in November to others. The others name the day first, and are not read otherwise."""
 _DAY, _HOUR, _MINUTE = 86400, 3600, 60
 
 
@@ -38,9 +41,11 @@ def duration(seconds: float | Decimal | None, language: Language) -> str:
 
 
 def instant(at: datetime | None, zone: tzinfo, language: Language, pattern: str = "short") -> str:
-    """Date and time in a zone, as the language writes them; `–` for None."""
+    """Date and time in a zone, the day first, as the language writes them: `21 Nov 2026, 23:05`; `–` for None."""
     if at is None:
         return NOTHING
+    if pattern == "short":
+        pattern = _INSTANTS.get(language, pattern)
     return format_datetime(at.astimezone(zone), pattern, locale=language)
 
 

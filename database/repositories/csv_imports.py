@@ -216,11 +216,18 @@ async def get(connection: Connection, project_id: str, upload_id: int) -> CsvImp
     return None if row is None else CsvImport(**row)
 
 
-async def newest(connection: Connection, project_id: str, limit: int = 20) -> list[CsvImport]:
-    """A project's uploads, newest first."""
+async def newest(
+    connection: Connection, project_id: str, *, before_id: int | None = None, limit: int = 20
+) -> list[CsvImport]:
+    """A project's uploads, newest first: all, or those before one."""
     cursor = await connection.execute(
-        f"select {_COLUMNS} from sync.csv_imports where project_id = %s order by upload_id desc limit %s",  # noqa: S608
-        [project_id, limit],
+        f"""
+        select {_COLUMNS} from sync.csv_imports
+        where project_id = %(project)s and upload_id < coalesce(%(before)s, 9223372036854775807)
+        order by upload_id desc
+        limit %(limit)s
+        """,  # noqa: S608
+        {"project": project_id, "before": before_id, "limit": limit},
     )
     return [CsvImport(**row) for row in await cursor.fetchall()]
 

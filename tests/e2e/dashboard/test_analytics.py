@@ -372,11 +372,11 @@ def test_programs_read_the_same_rows_page_by_page_and_of_their_projects_alone(de
         assert {item["project_id"] for item in client.get(route).json()["items"]} == {PROJECT}
         size = max(1, len(items) // 3)
         first = client.get(route, params={"limit": size}).json()
-        second = client.get(route, params={"limit": size, "cursor": first["next"]}).json()
+        second = client.get(route, params={"limit": size, "after": first["next"]}).json()
         if route != "ageing":  # its clock runs from one request to the next
             assert first["items"] + second["items"] == items[: 2 * size], route
         assert client.get(route, params={"project": "gift-shop"}).status_code == 404
-        refused = client.get(route, params={"cursor": "nonsense"})
+        refused = client.get(route, params={"after": "nonsense"})
         assert (refused.status_code, refused.headers["content-type"]) == (400, "application/problem+json"), route
         urgent = client.get(route, params={"urgent": "true"}).json()["items"]
         assert {item["is_urgent"] for item in urgent} <= {True}

@@ -38,7 +38,7 @@ def pages(api: httpx.Client, **query: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
-        answer = api.get("/api/orders", params={**query, **({"cursor": cursor} if cursor else {})})
+        answer = api.get("/api/orders", params={**query, **({"after": cursor} if cursor else {})})
         assert answer.status_code == 200, answer.text
         found += answer.json()["items"]
         cursor = answer.json()["next"]
@@ -119,7 +119,7 @@ def test_counts_are_those_of_the_filter(api: httpx.Client, metrics: Metrics) -> 
     first = api.get("/api/orders", params={**query, "limit": 1}).json()
     assert first["counts"]["orders"] == len(pages(api, **query, limit=500)) > 0
     assert (first["counts"]["ok"], first["counts"]["near"], first["counts"]["over"]) == (0, 0, 0)
-    later = api.get("/api/orders", params={**query, "limit": 1, "cursor": first["next"]}).json()
+    later = api.get("/api/orders", params={**query, "limit": 1, "after": first["next"]}).json()
     assert later["counts"] is None
     assert later["previous"] is not None
 
@@ -128,7 +128,7 @@ def test_counts_are_those_of_the_filter(api: httpx.Client, metrics: Metrics) -> 
     ("query", "name"),
     [
         ({"state": "late"}, "state"), ({"from": "soon"}, "from"), ({"limit": "0"}, "limit"),
-        ({"colour": "red"}, "colour"), ({"cursor": "x"}, "cursor"), ({"urgent": "maybe"}, "urgent"),
+        ({"colour": "red"}, "colour"), ({"after": "x"}, "after"), ({"urgent": "maybe"}, "urgent"),
         ({"number": "a\0"}, "number"),
     ],
 )  # fmt: skip
@@ -137,7 +137,7 @@ def test_a_filter_that_cannot_be_read_is_refused_by_name(api: httpx.Client, quer
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     assert name in answer.json()["detail"]
-    if name not in ("cursor", "limit"):
+    if name not in ("after", "limit"):
         assert api.get("/api/orders/export.csv", params=query).status_code == 400
 
 

@@ -70,7 +70,7 @@ def test_pages_follow_each_other_without_a_gap(log: Dashboard) -> None:
     assert after is None
     for bad in ("x", "-1", "9" * 30, "١"):
         answer = httpx.get(f"{log.url}/api/audit", headers=headers, params={"after": bad})
-        assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
 def test_an_entry_says_what_differs(log: Dashboard) -> None:

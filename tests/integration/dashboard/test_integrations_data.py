@@ -175,6 +175,11 @@ def test_a_file_is_imported_by_a_form_without_scripts_and_its_bad_rows_are_named
     assert [job["upload_id"] for job in admin.get("/api/integrations/salon/uploads").json()["items"]] == [
         second["upload_id"], first["upload_id"],
     ]  # fmt: skip
+    page_1 = admin.get("/api/integrations/salon/uploads?limit=1").json()
+    page_2 = admin.get(f"/api/integrations/salon/uploads?limit=1&after={page_1['next']}").json()
+    pages = [[job["upload_id"] for job in one["items"]] for one in (page_1, page_2)]
+    assert (pages, page_2["next"]) == ([[second["upload_id"]], [first["upload_id"]]], None)
+    assert code(admin.get("/api/integrations/salon/uploads?after=x")) == (400, "invalid_cursor")
     assert "till.csv" in admin.get("/integrations/salon/files").text
 
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from dashboard_process import Dashboard
 
+from dashboard import script_tokens
 from dashboard.settings.sections import SECTION_PAGES
 from database.encryption import Keyring
 from database.repositories import settings
@@ -298,6 +299,28 @@ def test_what_was_changed_again_is_not_undone(shop: Dashboard, admin: httpx.Clie
     assert httpx.post(f"{shop.url}/api/settings/undo/999999", headers=program).status_code == 404
     user_entry = newest_id(shop, shop.rows("select object from config.audit_log where project_id is null")[0]["object"])
     assert httpx.post(f"{shop.url}/api/settings/undo/{user_entry}", headers=program).json()["code"] == "not_undoable"
+
+
+def test_a_token_changes_and_undoes_in_its_project_alone_and_by_its_own_name(shop: Dashboard) -> None:
+    def token(name: str, project: str) -> dict[str, str]:
+        made = shop.do(lambda c: script_tokens.create(c, name, "admin", [project], None, actor="test"))
+        return {"authorization": f"Bearer {made.token}"}
+
+    own, elsewhere = token("clerk", PROJECT), token("stranger", "almond")
+    address = f"{shop.url}/api/settings/dashboard?project={PROJECT}"
+    before = httpx.get(address, headers=own).json()["value"]
+    body = {"value": {"dashboard": {"closed_days": 33}}}
+    assert httpx.put(address, headers=elsewhere, json=body).status_code == 404
+    assert httpx.put(address, headers=own, json=body).status_code == 200
+    [(actor, name, _, _)] = audited(shop, 1)
+    assert actor == "token:clerk"
+    change = newest_id(shop, name)
+    for path in (f"/api/settings/undo/{change}", f"/settings/undo/{change}"):
+        refused = httpx.post(f"{shop.url}{path}", headers=elsewhere)
+        assert (refused.status_code, refused.json()["code"]) == (404, "unknown_entry")
+    assert httpx.get(address, headers=own).json()["value"]["dashboard"]["closed_days"] == 33
+    assert httpx.post(f"{shop.url}/api/settings/undo/{change}", headers=own).status_code == 200
+    assert httpx.get(address, headers=own).json()["value"] == before
 
 
 def test_undo_of_what_does_not_fit_any_more_is_refused(

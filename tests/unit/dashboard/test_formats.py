@@ -39,6 +39,18 @@ def test_an_instant_is_shown_in_the_asked_zone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (datetime(2026, 11, 21, 21, 5, tzinfo=UTC), "21 Nov 2026, 23:05"),
+        (datetime(2026, 12, 11, 7, 0, 59, tzinfo=UTC), "11 Dec 2026, 09:00"),
+        (datetime(2026, 6, 30, 21, 0, tzinfo=UTC), "1 Jul 2026, 00:00"),
+    ],
+)
+def test_english_dates_name_the_day_first_and_the_month_by_its_name(at: datetime, text: str) -> None:
+    assert formats.instant(at, ZoneInfo("Europe/Kyiv"), "en") == text
+
+
+@pytest.mark.parametrize(
     ("language", "number", "percent"), [("en", "12,345.5", "12.3 %"), ("uk", "12 345,5", "12,3 %")]
 )
 def test_numbers_are_written_as_the_language_does(language: Language, number: str, percent: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from dashboard import openapi
 from dashboard.main import create_app
@@ -25,6 +29,18 @@ OPERATIONS = [
 ]  # fmt: skip
 WITHOUT_JSON = {"/api/stream/orders"}
 """Answers that are no JSON say in their description what they are; files and streams."""
+OF_NO_PROJECT = ("/api/users", "/api/tokens", "/api/session")
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+
+
+def _models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for model in base.__subclasses__():
+        yield from _models(model)
+        if model.__module__.startswith("dashboard.") and not model.__name__.startswith("_"):
+            yield model
+
+
+MODELS = set(_models(BaseModel))
 
 
 def test_what_is_not_for_programs_is_not_in_it() -> None:
@@ -67,24 +83,113 @@ def test_each_route_is_described(method: str, path: str) -> None:
     else:
         assert good.get("content") or path in WITHOUT_JSON, "say what is answered: responses={200: {'content': ...}}"
     for parameter in operation.get("parameters", ()):
-        known = parameter["in"] == "path" or parameter["name"] in ("limit",)
-        assert known or parameter.get("description"), f"describe {parameter['name']}"
+        assert parameter.get("description"), f"describe {parameter['name']}, here or in dashboard/openapi_words.py"
+    for status, answer in answers.items():
+        if not status.startswith(("2", "3")):
+            shown = DOCUMENT["components"]["responses"][answer["$ref"].split("/")[-1]] if "$ref" in answer else answer
+            problem = shown["content"]["application/problem+json"]
+            assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
+            assert problem["example"]["status"] == int(status)
+
+
+def test_refusals_are_shown_with_codes_that_there_are() -> None:
+    folder = Path(__file__).parents[3]
+    code = "".join(path.read_text() for name in ("dashboard", "web") for path in (folder / name).rglob("*.py"))
+    raised = set(re.findall(r"(?:ProblemError|UnauthorisedError)\(\s*(?:\w+,\s*)?\"([a-z_]+)\"", code))
+    assert {"unknown_order", "not_logged_in", "crm_slow"} <= raised
+    shown = {
+        problem["example"]["code"]
+        for answers in (
+            DOCUMENT["components"]["responses"],
+            *(operation["responses"] for item in DOCUMENT["paths"].values() for operation in item.values()),
+        )
+        for answer in answers.values()
+        if (problem := answer.get("content", {}).get("application/problem+json"))
+    }
+    assert shown - raised == set()
+
+
+def test_each_field_says_what_it_is() -> None:
+    without = [
+        f"{name}.{field}"
+        for name, schema in SCHEMAS.items()
+        for field, described in schema.get("properties", {}).items()
+        if not described.get("description")
+    ]
+    assert without == [], "describe these, in their models or in dashboard/openapi_words.py"
 
 
 def test_answers_have_examples() -> None:
-    """Of what every JSON answer is made: each model has an example, whole or of its fields."""
-    without = []
-    for name, schema in DOCUMENT["components"]["schemas"].items():
-        fields = schema.get("properties", {})
-        is_shown = "example" in schema or "examples" in schema or any("examples" in field for field in fields.values())
-        if fields and not is_shown and not all(_is_of_models(field) for field in fields.values()):
-            without.append(name)
-    assert without == [], "give these models examples"
+    """Of what every JSON answer is made: each model has an example, whole or of each field that needs one."""
+    without = [
+        f"{name}.{field}"
+        for name, schema in SCHEMAS.items()
+        if "example" not in schema and "examples" not in schema
+        for field, described in schema.get("properties", {}).items()
+        if _needs_example(described)
+    ]
+    assert without == [], "give these examples, or their models"
 
 
-def _is_of_models(field: dict[str, Any]) -> bool:
-    """A list or an object of other models, or the cursor beside it."""
-    return "$ref" in str(field) or field.get("type") in ("null", "boolean", "array")
+def _needs_example(field: dict[str, Any]) -> bool:
+    """Not what has one, says its values, is an instant, or is made of other models."""
+    if "examples" in field or "enum" in field or "const" in field or "$ref" in str(field):
+        return False
+    if "anyOf" in field:
+        return any(map(_needs_example, field["anyOf"]))
+    if field.get("type") == "array":
+        return _needs_example(field["items"])
+    return field.get("type") not in ("boolean", "null") and field.get("format") not in ("date-time", "date", "uuid")
+
+
+@pytest.mark.parametrize("model", sorted(MODELS, key=str), ids=lambda model: model.__name__)
+def test_examples_are_what_the_models_take(model: type[BaseModel]) -> None:
+    extra = model.model_config.get("json_schema_extra") or {}
+    assert isinstance(extra, dict)
+    examples: Any = extra.get("examples", [])
+    for example in examples:
+        model.model_validate(example)
+        assert example.keys() <= model.model_fields.keys()
+    for name, field in model.model_fields.items():
+        for example in field.examples or ():
+            try:
+                TypeAdapter(field.rebuild_annotation()).validate_python(example)
+            except ValidationError as error:
+                pytest.fail(f"{model.__name__}.{name}: {error}")
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_answers_say_their_project(method: str, path: str) -> None:
+    """An answer is an object of a project, or a page of such objects; but for those that belong to none."""
+    if path.startswith(OF_NO_PROJECT):
+        return
+    for status, answer in DOCUMENT["paths"][path][method]["responses"].items():
+        schema = answer.get("content", {}).get("application/json", {}).get("schema")
+        if not status.startswith("2") or schema is None:
+            continue
+        fields = _fields(schema)
+        if "project_id" in fields:
+            continue
+        assert {"items", "next"} <= fields.keys(), "a list is {items, next}"
+        assert "project_id" in _fields(fields["items"]["items"])
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_lists_go_on_after_a_cursor(method: str, path: str) -> None:
+    """Either `next` may be a cursor and the route takes it as `after`, or all objects are on one page."""
+    operation = DOCUMENT["paths"][path][method]
+    parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
+    for status, answer in operation["responses"].items():
+        schema = answer.get("content", {}).get("application/json", {}).get("schema")
+        if status.startswith("2") and schema is not None and "next" in (fields := _fields(schema)):
+            has_more = fields["next"].get("type") != "null"
+            assert ({"after", "limit"} <= parameters) == has_more
+            assert "cursor" not in parameters
+
+
+def _fields(schema: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = SCHEMAS[schema["$ref"].split("/")[-1]]["properties"]
+    return found
 
 
 def test_every_reference_leads_somewhere() -> None:

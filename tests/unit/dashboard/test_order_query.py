@@ -84,6 +84,16 @@ def test_what_cannot_be_read_is_named(given: dict[str, object], name: str) -> No
     assert caught.value.errors()[0]["loc"][0] == name
 
 
+def test_a_page_begins_after_one_place_or_before_one() -> None:
+    assert OrderQuery.model_validate({"after": "a", "before": ""}).cursor == "a"
+    assert OrderQuery.model_validate({"before": "b"}).cursor == "b"
+    assert OrderQuery().cursor is None
+    with pytest.raises(ValidationError, match="send after or before, not both"):
+        OrderQuery.model_validate({"after": "a", "before": "b"})
+    with pytest.raises(ValidationError, match="cursor"):
+        OrderQuery.model_validate({"cursor": "a"})
+
+
 @pytest.mark.parametrize("limit", [0, 501, "many"])
 def test_a_page_has_1_to_500_orders(limit: object) -> None:
     with pytest.raises(ValidationError):

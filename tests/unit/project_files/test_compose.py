@@ -79,7 +79,7 @@ def test_the_example_file_names_all_variables_that_there_are_and_no_others() -> 
     named = set(re.findall(r"^#?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     own = {name for name in named if not name.startswith("PRINT_SHOP_")}
     assert own - FOREIGN <= VARIABLES
-    assert VARIABLES <= named
+    assert named >= VARIABLES
 
 
 def test_services_that_need_tables_wait_for_the_migration() -> None:
