@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dashboard.identity import Identity
-from dashboard.numbers import whole
 from database.connection import Connection
 from database.repositories import audit
 from database.repositories.audit import AuditEntry, Search
@@ -33,16 +32,6 @@ def scope(
         with_global=wanted is None and identity.sees_all,
         actor=actor or None, action=action or None, since=since, until=until,
     )  # fmt: skip
-
-
-def cursor_id(text: str | None) -> int | None:
-    """The entry that a cursor names; None for none. Raises ValueError if it is no cursor."""
-    if not text:
-        return None
-    number = whole(text)
-    if number is None:
-        raise ValueError(text)
-    return number
 
 
 async def read_page(connection: Connection, search: Search, before_id: int | None, limit: int = PAGE) -> AuditPage:

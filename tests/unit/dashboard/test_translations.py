@@ -26,7 +26,6 @@ REFUSALS: dict[str, Any] = {"ProblemError": (3,), "UnauthorisedError": (2,)}
 SHOWN_ON_PAGES = [
     "guard.py", "problems.py", "sessions.py", "admin/forms.py", "admin/users_api.py", "admin/tokens_api.py",
     "admin/audit_pages.py", "../web/problems.py",
-    "two_way/acting.py", "two_way/letters_pages.py", "two_way/conflicts_pages.py",
     "integrations/acting.py", "integrations/files.py", "integrations/definitions.py", "integrations/pages.py",
     "analytics/path_pages.py", "cursors.py", "orders/reading.py", "settings/pages.py", "two_way/acting.py",
     "two_way/conflicts_pages.py", "two_way/letters_pages.py", "two_way/resyncs_pages.py",
