@@ -29,10 +29,11 @@ and with whatever changes something the header `{CSRF_HEADER}` that `GET /api/se
 does not exist: 404.
 
 **Conventions.** Every object carries its `project_id`. Lists are `{{"items": [...], "next": cursor}}`: send the cursor
-as `after` for the next page; null is the last one. Instants are ISO 8601 in UTC, durations are seconds (`*_seconds`),
-money is text. Errors are RFC 9457 problems: `code` is a stable word for programs, `detail` a sentence for people,
-`word` says whether asking again helps (`retry`), settings are wrong (`config`), or the request is (`permanent`,
-`skip_row`)."""
+as `after` for the next page; null is the last one, and `invalid_cursor` says that it is none of this list. Dictionaries
+and settings have an `ETag`: with `If-None-Match` the answer is 304 while nothing has changed. Instants are ISO 8601 in
+UTC, durations are seconds (`*_seconds`), money is text. Errors are RFC 9457 problems: `code` is a stable word for
+programs, `detail` a sentence for people, `word` says whether asking again helps (`retry`), settings are wrong
+(`config`), or the request is (`permanent`, `skip_row`)."""
 
 TAGS: dict[str, str] = {
     "projects": "The CRM accounts: how they are, their orders, what needs somebody.",

@@ -4,7 +4,7 @@ authorisation.py says."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import httpx
@@ -59,44 +59,57 @@ def headers_of(dash: Dashboard) -> LOGINS:
     tokens = Tokens(Keyring.load(dash.environment))
     script = dash.do(lambda c: script_tokens.create(c, "elsewhere", "admin", [OTHER], None, actor="test"))
 
+    async def opened(connection: Connection) -> dict[str, list[str]]:
+        """One token for each line, all by one connection."""
+        found: dict[str, list[str]] = {}
+        for caller, login in users.items():
+            cursor = await connection.execute("select user_id from config.users where login = %s", [login])
+            row = await cursor.fetchone()
+            assert row is not None
+            for _ in TABLE:
+                session_id, expires_at = await sessions.open_session(
+                    connection, row["user_id"], "bearer", 1, token_seconds=TOKEN_SECONDS, seconds=SESSION_SECONDS
+                )
+                found.setdefault(caller, []).append(tokens.issue(session_id, 1, expires_at))
+        return found
+
+    ready = dash.do(opened)
+
     def headers(caller: str) -> dict[str, str]:
         if caller == "anonymous":
             return {}
-        if caller == "elsewhere":
-            return {"authorization": f"Bearer {script.token}"}
-
-        async def opened(connection: Connection) -> str:
-            cursor = await connection.execute("select user_id from config.users where login = %s", [users[caller]])
-            row = await cursor.fetchone()
-            assert row is not None
-            session_id, expires_at = await sessions.open_session(
-                connection, row["user_id"], "bearer", 1, token_seconds=TOKEN_SECONDS, seconds=SESSION_SECONDS
-            )
-            return tokens.issue(session_id, 1, expires_at)
-
-        return {"authorization": f"Bearer {dash.do(opened)}"}
+        return {"authorization": f"Bearer {script.token if caller == 'elsewhere' else ready[caller].pop()}"}
 
     return headers
 
 
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    with httpx.Client(timeout=30) as client:
+        yield client
+
+
 @pytest.mark.parametrize("name", TABLE)
-def test_each_caller_gets_what_the_table_says(dash: Dashboard, headers_of: LOGINS, name: str) -> None:
+def test_each_caller_gets_what_the_table_says(
+    dash: Dashboard, client: httpx.Client, headers_of: LOGINS, name: str
+) -> None:
     line = TABLE[name]
-    got = {caller: outcome(dash, name, line, headers_of(caller)) for caller in line.expected()}
+    got = {caller: outcome(dash, client, name, line, headers_of(caller)) for caller in line.expected()}
     assert got == line.expected()
 
 
-def outcome(dash: Dashboard, name: str, line: Line, headers: dict[str, str]) -> Expected:
+def outcome(dash: Dashboard, client: httpx.Client, name: str, line: Line, headers: dict[str, str]) -> Expected:
     method, path = name.split(" ", 1)
     values = {"project": PROJECT, "project_id": PROJECT, **line.path}
     address = dash.url + re.sub(r"\{(\w+)(:\w+)?\}", lambda match: str(values[match[1]]), path)
     if method == "WEBSOCKET":
         status = status_of_socket(address.replace("http", "ws", 1), line, headers)
     else:
-        with httpx.stream(  # a stream's body does not end
-            method, address, params=dict(line.query), json=line.json, data=line.form, headers=headers, timeout=30
+        with client.stream(  # a stream's body does not end
+            method, address, params=dict(line.query), json=line.json, data=line.form, headers=headers
         ) as answer:
             status = answer.status_code
+        client.cookies.clear()
     assert status < 500 or (status == 503 and line.needs_marts), name
     return cast(Expected, status) if status in (401, 403, 404) else "passes"
 
