@@ -15,7 +15,7 @@ from dashboard.analytics.definitions import DEFINITIONS
 from dashboard.analytics.filters import GRAINS, Filters, neighbours, parsed
 from dashboard.analytics.texts import period_title
 from dashboard.identity import Identity
-from dashboard.services import environment_of, services_of
+from dashboard.services import services_of
 from dashboard.ui import pages
 from dashboard.ui.docs_links import model_page
 from dashboard.ui.language import translations
@@ -87,7 +87,7 @@ async def answer(
             shown: Mapping[str, Any] | None = await read(asked)
         except NotBuiltError:
             groups, shown = [], None
-    environment = environment_of(request)
+    environment = request.app.state.environment
     context = {
         "filters": filters,
         "tab": tab,
