@@ -37,9 +37,9 @@ test: install ## Run all tests on embedded PostgreSQL, with coverage; ARGS are p
 properties: install ## Thousands of random projects and calls against the plain-Python calculation; DATABASES=n sets how many.
 	@CRM_ELT_PROPERTIES=$(DATABASES) $(BIN)/python -m pytest tests/integration/dbt/test_properties.py $(ARGS)
 
-chaos: install ## Both ways at full size: the relay killed 50 times in 5,000 changes, the CRM away for 5 minutes; some 20 minutes.
+chaos: install ## Both ways at full size: the relay killed 50 times in 5,000 changes, the CRM away for 5 minutes; some 10 minutes.
 	@CRM_ELT_KILLS=50 CRM_ELT_KILL_CHANGES=5000 CRM_ELT_OUTAGE_SECONDS=300 $(BIN)/python -m pytest -s \
-	  tests/integration/two_way/test_relay_kills.py tests/integration/two_way/test_outage.py $(ARGS)
+	  tests/integration/two_way/test_relay_kills.py tests/integration/two_way/test_crm_outage.py $(ARGS)
 
 lint: install ## Style, types, import arrows, Dagster definitions.
 	@$(BIN)/ruff check .

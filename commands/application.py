@@ -12,6 +12,7 @@ from commands import (
     database,
     dead_letters,
     demo,
+    docs,
     doctor,
     export_log,
     import_csv,
@@ -54,4 +55,5 @@ application.add_typer(users.commands, name="user")
 application.add_typer(keys.commands, name="keys")
 database.add_to(application)
 application.add_typer(dagster.commands, name="dagster")
+docs.add_to(application)
 doctor.add_to(application)

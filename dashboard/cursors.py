@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from dashboard.numbers import whole
 from web.problems import ProblemError
-
-_LARGEST_ID = 2**63 - 1
 
 
 def id_of(after: str | None) -> int | None:
     """The id after which a page begins; None: it is the first. Raises ProblemError, 400."""
     if not after:
         return None
-    is_number = after.isascii() and after.isdecimal() and len(after) <= 19
-    if not is_number or not 0 < int(after) <= _LARGEST_ID:
+    number = whole(after)
+    if not number:
         raise invalid_cursor()
-    return int(after)
+    return number
 
 
 def invalid_cursor() -> ProblemError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sync.settings import SettingsError
 from web.problems import ProblemError
 
 
@@ -20,6 +21,11 @@ def forbidden_to_viewers() -> ProblemError:
 
 def people_only() -> ProblemError:
     return ProblemError(403, "people_only", "A token for scripts may not do this: log in as a user.")
+
+
+def problem_places(error: SettingsError) -> list[dict[str, str]]:
+    """What is wrong with settings, place by place: for the member `problems` of a refusal."""
+    return [{"where": problem.where, "message": problem.message} for problem in error.problems]
 
 
 def unknown_project() -> ProblemError:

@@ -15,6 +15,7 @@ from dashboard.sessions import Sessions
 from dashboard.stream.feed import Feed
 from dashboard.stream.rights import Rights
 from database.connection import Connection
+from database.environment import Environment
 from web.connections import Connections
 from web.problems import database_away
 
@@ -44,6 +45,12 @@ class Services:
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, OSError) as error:
             log.warning("database_away", process="dashboard", kind=type(error).__name__)
             raise database_away() from error
+
+
+def environment_of(connection: HTTPConnection) -> Environment:
+    """Of the application that answers this request or WebSocket."""
+    environment: Environment = connection.app.state.environment
+    return environment
 
 
 def services_of(connection: HTTPConnection) -> Services:

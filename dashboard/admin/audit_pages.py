@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from dashboard.admin.audit_reading import cursor_id, read_page, scope
+from dashboard import cursors
+from dashboard.admin.audit_reading import read_page, scope
 from dashboard.admin.diff import differences
 from dashboard.guard import Viewer
 from dashboard.services import services_of
@@ -15,7 +16,6 @@ from dashboard.ui import pages
 from dashboard.ui.pages import Shell
 from database.repositories import audit
 from sync.settings.undoable import is_undoable
-from web.problems import ProblemError
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,10 +26,7 @@ async def show_audit(request: Request, identity: Viewer) -> Response:
     page = await pages.shell(request, identity, "audit")
     query = request.query_params
     words = {name: query.get(name, "").replace("\0", "").strip() for name in ("actor", "action", "from", "to")}
-    try:
-        before_id = cursor_id(query.get("after"))
-    except ValueError:
-        raise ProblemError(400, "invalid", "The address names a page that there is not.") from None
+    before_id = cursors.id_of(query.get("after"))
     since, since_error = _day(page, words["from"])
     until, until_error = _day(page, words["to"], days=1)
     search = scope(

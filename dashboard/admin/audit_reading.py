@@ -12,7 +12,6 @@ from database.repositories import audit
 from database.repositories.audit import AuditEntry, Search
 
 PAGE = 50
-_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +32,6 @@ def scope(
         with_global=wanted is None and identity.sees_all,
         actor=actor or None, action=action or None, since=since, until=until,
     )  # fmt: skip
-
-
-def cursor_id(text: str | None) -> int | None:
-    """The entry that a cursor names; None for none. Raises ValueError if it is no cursor."""
-    if not text:
-        return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 19 or int(text) > _LARGEST_ID:
-        raise ValueError(text)
-    return int(text)
 
 
 async def read_page(connection: Connection, search: Search, before_id: int | None, limit: int = PAGE) -> AuditPage:

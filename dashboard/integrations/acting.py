@@ -9,17 +9,20 @@ from typing import Any
 from fastapi import Request
 
 from connectors.errors import ConfigError, ConnectorError
+from dashboard.capabilities import capabilities_of
 from dashboard.identity import Identity
-from dashboard.integrations.reading import address_with, capabilities_of
+from dashboard.integrations.reading import address_with
 from dashboard.integrations.sentences import in_one
-from dashboard.integrations.workshop import environment_of, workshop
-from dashboard.services import services_of
+from dashboard.integrations.workshop import workshop
+from dashboard.problems import problem_places
+from dashboard.services import environment_of, services_of
 from database.repositories import requests
 from database.repositories.settings import ProjectRow
 from sync import oauth
 from sync.gateway import register_webhook
 from sync.settings import SettingsError, access
 from sync.settings.applying import ApplyResult
+from sync.settings.trials import UNTRIED
 from sync.since import read_since
 from sync.switching import switch
 from sync.trials import Trial, try_project
@@ -58,7 +61,14 @@ async def set_state(
         try:
             return await switch(connection, row.project_id, enabled=enabled, actor=identity.actor, reason=reason)
         except ConfigError as error:
-            raise ProblemError(409, "untried", f"{error.message}: test it first.") from None
+            if UNTRIED not in error.message:  # a CRM that this version does not know
+                raise ProblemError(409, "refused", f"{error.message.removesuffix('.')}.") from None
+            raise ProblemError(
+                409,
+                "untried",
+                "%(project)s cannot be enabled, its definition has not passed a test yet: test it first.",
+                values={"project": row.project_id},
+            ) from None
 
 
 async def queue_sync(
@@ -158,5 +168,5 @@ def refused(error: SettingsError) -> ProblemError:
     """Settings that cannot be applied, as an answer."""
     return ProblemError(
         422, "refused", f"{in_one(error.problems)}.",
-        problems=[{"where": problem.where, "message": problem.message} for problem in error.problems],
+        problems=problem_places(error),
     )  # fmt: skip

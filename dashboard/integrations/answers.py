@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from dashboard.capabilities import capabilities_of
 from dashboard.integrations import schemas
-from dashboard.integrations.reading import MaskedPayload, SyncState, capabilities_of
+from dashboard.integrations.reading import MaskedPayload, SyncState
 from dashboard.integrations.sentences import sync_sentence
 from dashboard.ui.language import Language
 from database.repositories.csv_imports import CsvImport, ErrorRow

@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from dashboard import cursors, guard
+from dashboard.capabilities import capabilities_of
 from dashboard.guard import Admin, Viewer
 from dashboard.identity import Identity
 from dashboard.integrations import acting, answers, definitions, reading, schemas
-from dashboard.integrations.workshop import environment_of
 from dashboard.openapi import refusals
-from dashboard.services import services_of
+from dashboard.services import environment_of, services_of
 from dashboard.ui.preferences import preferences_of
 from database.repositories import credentials, integrations, logs, settings, webhook_statistics
 from database.repositories.settings import ProjectRow
@@ -159,7 +159,7 @@ async def payloads(
 ) -> schemas.PayloadList:  # fmt: skip
     """Names, phones, e-mails, addresses and secrets are masked. Of medical projects there are none."""
     row = await project_of(request, identity, project_id)
-    if reading.capabilities_of(row).is_medical:
+    if capabilities_of(row).is_medical:
         return schemas.PayloadList(items=[], next=None, is_medical=True)
     async with services_of(request).database() as connection:
         found = await webhook_statistics.newest_payloads(

@@ -12,8 +12,7 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
 from connectors.csv import report
-from dashboard.integrations.workshop import environment_of
-from dashboard.services import services_of
+from dashboard.services import environment_of, services_of
 from database.connection import Connection, connect
 from database.repositories import csv_imports
 from database.repositories.csv_imports import CsvImport, ErrorRow

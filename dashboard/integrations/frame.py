@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse
 
 from connectors.protocol import Capabilities
 from dashboard import guard
+from dashboard.capabilities import capabilities_of
 from dashboard.identity import Identity
-from dashboard.integrations.reading import capabilities_of
 from dashboard.marks import N_
 from dashboard.services import services_of
 from dashboard.ui import pages

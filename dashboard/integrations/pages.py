@@ -10,11 +10,10 @@ from starlette.responses import Response
 from dashboard.guard import Admin, Viewer
 from dashboard.integrations import acting, charts, reading, sentences
 from dashboard.integrations.frame import AREA, frame, path_of
-from dashboard.integrations.workshop import environment_of
-from dashboard.services import services_of
+from dashboard.services import environment_of, services_of
 from dashboard.ui import flash, pages
 from dashboard.ui.docs_links import model_page
-from dashboard.ui.pages import translated
+from dashboard.ui.pages import said, translated
 from database.repositories import integrations, logs, settings
 from database.repositories.logs import Level
 from web.problems import ProblemError
@@ -65,8 +64,8 @@ async def test(request: Request, identity: Admin, project_id: str) -> Response:
     message = trial.health.message.removesuffix(".")
     if not trial.health.ok:
         return flash.redirect(made.base, _("The test failed: %(reason)s") % {"reason": f"{message}."}, "problem")
-    said = _("The connection works: %(message)s.") % {"message": message}
-    return flash.redirect(made.base, f"{said} {_('The project is enabled now.')}" if trial.is_enabled_now else said)
+    works = _("The connection works: %(message)s.") % {"message": message}
+    return flash.redirect(made.base, f"{works} {_('The project is enabled now.')}" if trial.is_enabled_now else works)
 
 
 @router.post("/{project_id}/state")
@@ -81,9 +80,9 @@ async def set_state(
     except ProblemError as problem:
         if problem.status not in (409, 422):
             raise
-        return flash.redirect(f"{made.base}/access", _(problem.detail), "problem")
-    said = _("%(name)s is enabled.") if enabled else _("%(name)s is disabled.")
-    return flash.redirect(f"{made.base}/access", said % {"name": made.row.name})
+        return flash.redirect(f"{made.base}/access", said(made.page, problem), "problem")
+    done = _("%(name)s is enabled.") if enabled else _("%(name)s is disabled.")
+    return flash.redirect(f"{made.base}/access", done % {"name": made.row.name})
 
 
 @router.post("/{project_id}/syncs")

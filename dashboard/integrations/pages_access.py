@@ -16,8 +16,9 @@ from dashboard.guard import Admin, Viewer
 from dashboard.identity import Identity
 from dashboard.integrations import acting, definitions, reading
 from dashboard.integrations.frame import AREA, Frame, frame, path_of
-from dashboard.integrations.workshop import environment_of, workshop
-from dashboard.services import services_of
+from dashboard.integrations.workshop import workshop
+from dashboard.services import environment_of, services_of
+from dashboard.settings.messages import translated as in_words
 from dashboard.ui import flash, pages
 from dashboard.ui.pages import translated
 from database.repositories import credentials
@@ -93,8 +94,9 @@ async def add_project(request: Request, identity: Admin) -> Response:
             problem = acting.refused(problem)
         if problem.status != 422:
             raise
-        wrong = {item["where"]: item["message"] for item in problem.extra.get("problems", [])}
-        return await _new_page(request, identity, crm, given, typed, problem=problem.detail, wrong=wrong)
+        wrong = {item["where"]: in_words(item["message"], _) for item in problem.extra.get("problems", [])}
+        whole = "; ".join(f"{where}: {text}" if where else text for where, text in wrong.items())
+        return await _new_page(request, identity, crm, given, typed, problem=whole or _(problem.detail), wrong=wrong)
     said = _("%(name)s is added. Test the connection now.") % {"name": given["name"]}
     return flash.redirect(path_of(given["id"]), said)
 

@@ -11,8 +11,7 @@ from dashboard.guard import Admin, FormSender, Viewer
 from dashboard.integrations import acting, files
 from dashboard.integrations.frame import Frame, frame
 from dashboard.integrations.reading import webhook_address
-from dashboard.integrations.workshop import environment_of
-from dashboard.services import services_of
+from dashboard.services import environment_of, services_of
 from dashboard.ui import flash
 from dashboard.ui.pages import translated
 from database.repositories import credentials, csv_imports

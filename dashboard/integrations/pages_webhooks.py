@@ -10,8 +10,7 @@ from starlette.responses import Response
 from dashboard.guard import Admin, Viewer
 from dashboard.integrations import acting, reading
 from dashboard.integrations.frame import Frame, frame
-from dashboard.integrations.workshop import environment_of
-from dashboard.services import services_of
+from dashboard.services import environment_of, services_of
 from dashboard.ui import flash
 from dashboard.ui.pages import translated
 from database.repositories import credentials, webhook_statistics

@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
-from connectors.errors import ConfigError
 from connectors.protocol import Capabilities
+from dashboard.capabilities import capabilities_of
+from dashboard.ui.formats import indented
 from database.connection import Connection
 from database.environment import Environment
 from database.repositories import integrations, requests
@@ -25,7 +24,6 @@ TOKEN_PLACE = "…"  # noqa: S105
 LONGEST_PAYLOAD = 4000
 """Characters of a payload that are shown."""
 ENDED = frozenset({"done", "failed", "cancelled"})
-_NOTHING_KNOWN = Capabilities(streams=(), credentials=(), has_api=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +85,6 @@ class MaskedPayload:
     is_cut: bool
 
 
-def capabilities_of(row: ProjectRow) -> Capabilities:
-    """With the project's options; of a CRM that this version does not know, nothing."""
-    try:
-        return connector_of(row.crm).capabilities.given(row.options)
-    except ConfigError:
-        return _NOTHING_KNOWN
-
-
 def credential_fields(capabilities: Capabilities) -> list[str]:
     """Every credential that may be set, required ones first."""
     alternatives = [name for names in capabilities.credential_sets for name in names]
@@ -129,12 +119,7 @@ def address_with(row: ProjectRow, environment: Environment, token: str | None) -
 
 def masked(row: ProjectRow, payload: Payload) -> MaskedPayload:
     """For people: names, phones, e-mails, addresses and secrets masked, indented where it is JSON."""
-    mask = connector_of(row.crm).mask_payload
-    text = mask(payload.body)
-    try:
-        text = msgspec.json.format(text.encode(), indent=2).decode()
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        text = str(text)
+    text = indented(connector_of(row.crm).mask_payload(payload.body))
     return MaskedPayload(
         payload.event_id, payload.event_name, payload.received_at, payload.content_type,
         text[:LONGEST_PAYLOAD], len(text) > LONGEST_PAYLOAD,

@@ -15,9 +15,9 @@ import structlog
 from fastapi import Request
 from psycopg_pool import PoolTimeout
 
+from dashboard.services import environment_of
 from database.connection import Pool, open_pool
 from database.encryption import EncryptionError, Keyring
-from database.environment import Environment
 from database.server import ensure_url
 from web.problems import ProblemError, database_away
 
@@ -43,8 +43,3 @@ async def workshop(request: Request) -> AsyncIterator[Workshop]:
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError) as error:
         log.warning("database_away", process="dashboard", kind=type(error).__name__)
         raise database_away() from error
-
-
-def environment_of(request: Request) -> Environment:
-    environment: Environment = request.app.state.environment
-    return environment

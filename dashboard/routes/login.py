@@ -20,6 +20,7 @@ from dashboard.sessions import Opened
 from dashboard.ui import pages
 from database.repositories.users import Role
 from web.answers import json_answer
+from web.files import read_body
 from web.problems import ProblemError
 
 _BODY_BYTES = 16 * 1024
@@ -153,11 +154,7 @@ async def _form_page(request: Request, onward: str, problem: ProblemError | None
 
 
 async def _body(request: Request, *, is_form: bool) -> LoginBody:
-    content = b""
-    async for piece in request.stream():
-        content += piece
-        if len(content) > _BODY_BYTES:
-            raise ProblemError(413, "too_large", "A login is a few words long.", close=True)
+    content = await read_body(request, _BODY_BYTES, "A login is a few words long.")
     body: LoginBody
     if is_form:
         body = _form(content)

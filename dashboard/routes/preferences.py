@@ -11,6 +11,7 @@ from dashboard.guard import require_own_origin
 from dashboard.services import services_of
 from dashboard.ui import preferences
 from dashboard.ui.language import language_of
+from web.files import read_body
 from web.problems import ProblemError
 
 _BODY_BYTES = 8 * 1024
@@ -22,11 +23,7 @@ router = APIRouter()
 async def choose(request: Request) -> Response:
     """A form: `language` (en, uk, ru), `theme` (auto, light, dark), `next` (the page to go back to)."""
     require_own_origin(services_of(request), request)
-    content = b""
-    async for piece in request.stream():
-        content += piece
-        if len(content) > _BODY_BYTES:
-            raise ProblemError(413, "too_large", "Preferences are a few words long.", close=True)
+    content = await read_body(request, _BODY_BYTES, "Preferences are a few words long.")
     try:
         fields = {name: values[-1] for name, values in parse_qs(content.decode(), max_num_fields=20).items()}
     except ValueError:

@@ -11,6 +11,7 @@ from starlette.responses import StreamingResponse
 
 from dashboard.guard import identify, wanted_projects
 from dashboard.identity import Identity
+from dashboard.numbers import LARGEST_ID, whole
 from dashboard.services import Services, services_of
 from dashboard.stream.feed import FeedAwayError, Portion
 from dashboard.stream.messages import sse_end, sse_event, sse_position, sse_reset
@@ -19,7 +20,6 @@ from web.problems import ProblemError, database_away
 
 HEARTBEAT_SECONDS = 15.0
 _HEADERS = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
-_LARGEST_ID = 2**63 - 1
 
 router = APIRouter()
 
@@ -62,15 +62,11 @@ async def stream_orders(
 
 async def begin(services: Services, last_seen: str | int | None) -> Portion:
     """Where a listener begins. Raises ProblemError: 400 no id, 503 the database is away."""
-    if isinstance(last_seen, str):
-        last_seen = last_seen.strip()
-        if not last_seen.isascii() or not last_seen.isdecimal() or len(last_seen) > 19:
-            raise ProblemError(400, "invalid", "The last event's id is a whole number, as the stream gave it.")
-        last_seen = int(last_seen)
-    if last_seen is not None and not 0 <= last_seen <= _LARGEST_ID:
+    number = whole(last_seen.strip()) if isinstance(last_seen, str) else last_seen
+    if last_seen is not None and (number is None or not 0 <= number <= LARGEST_ID):
         raise ProblemError(400, "invalid", "The last event's id is a whole number, as the stream gave it.")
     try:
-        return await services.feed.begin(last_seen)
+        return await services.feed.begin(number)
     except (FeedAwayError, psycopg.Error, TimeoutError, OSError) as error:
         raise database_away() from error
 

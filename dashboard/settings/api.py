@@ -11,9 +11,10 @@ from starlette.responses import Response
 from dashboard import etags
 from dashboard.guard import Admin, Viewer, visible_project
 from dashboard.openapi import refusals
+from dashboard.problems import problem_places
 from dashboard.services import services_of
 from dashboard.settings.examples import EXAMPLES
-from dashboard.settings.pages import keyring_of, problems_of, undone
+from dashboard.settings.pages import keyring_of, undone
 from dashboard.settings.sections import SECTION_PAGES, SectionPage
 from sync.settings import SettingsError, export_settings
 from sync.settings.applying import ApplyResult
@@ -156,7 +157,7 @@ def _add_section(shown: SectionPage) -> None:
             except SettingsError as error:
                 raise ProblemError(
                     422, "invalid_settings", "These settings are refused; nothing was changed.",
-                    problems=problems_of(error),
+                    problems=problem_places(error),
                 ) from None  # fmt: skip
             state = await read_section(connection, project_id, shown.name)
         answer = _applied(result)

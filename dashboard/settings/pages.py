@@ -10,14 +10,17 @@ from starlette.responses import RedirectResponse, Response
 
 from dashboard.guard import Admin, Viewer, visible_project
 from dashboard.identity import Identity
+from dashboard.numbers import LARGEST_ID, whole
+from dashboard.problems import problem_places
 from dashboard.routes.preferences import own_page
-from dashboard.services import services_of
+from dashboard.services import environment_of, services_of
 from dashboard.settings import history, sections, week
 from dashboard.settings.forms.base import Draft, Fields, at_fields, filled_rows
 from dashboard.settings.known import Known, load_known
 from dashboard.settings.messages import all_translated, translated
 from dashboard.settings.sections import SECTION_PAGES, SectionPage
 from dashboard.ui import flash, pages
+from dashboard.ui.forms import fields_of
 from dashboard.ui.language import translations
 from dashboard.ui.pages import Shell
 from database.connection import Connection
@@ -118,7 +121,7 @@ async def save_section(request: Request, identity: Admin, project_id: str, secti
     """The section's form. What is wrong is said beside its fields, what was typed stays."""
     services = services_of(request)
     project, shown = await visible_project(services, identity, project_id), _section(section)
-    form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    form = await fields_of(request)
     version, seen = form.get("version"), form.get("seen", "")
     fields = {name: value for name, value in form.items() if name not in _OWN_FIELDS}
     page = await pages.shell(request, identity, "settings")
@@ -128,12 +131,12 @@ async def save_section(request: Request, identity: Admin, project_id: str, secti
         state = await read_section(connection, project_id, section)
         draft = sections.read(section, fields, known, state.value)
         try:
-            result = await _save(request, connection, identity, state, draft, version, _whole(seen))
+            result = await _save(request, connection, identity, state, draft, version, whole(seen) or 0)
         except ChangedMeanwhileError as error:
             view = View(fields, error.state, meanwhile=error.changes)
         except SettingsError as error:
             # The version that was read stays: who mends a field must not overwrite what came in between.
-            kept = SectionState(project_id, section, state.value, version or state.version, _whole(seen))
+            kept = SectionState(project_id, section, state.value, version or state.version, whole(seen) or 0)
             view = View(fields, kept, all_translated(at_fields(draft, error.problems), _))
         else:
             return flash.redirect(f"/settings/{project_id}/{section}", _said(page, shown, result))
@@ -151,7 +154,7 @@ async def undone(request: Request, identity: Identity, audit_id: int, *, togethe
     """Undo for pages and programs. Raises ProblemError: 404 no such entry, 409 it cannot be undone."""
     services = services_of(request)
     unknown = ProblemError(404, "unknown_entry", "There is no such entry in the audit log.")
-    if audit_id >= 2**63:
+    if audit_id > LARGEST_ID:
         raise unknown
     async with services.database() as connection:
         entry = await audit.entry(connection, audit_id)
@@ -166,27 +169,18 @@ async def undone(request: Request, identity: Identity, audit_id: int, *, togethe
         except SettingsError as error:
             raise ProblemError(
                 _UNDO_REFUSED, "not_undoable", "What was there before does not fit the settings of today.",
-                problems=problems_of(error),
+                problems=problem_places(error),
             ) from None  # fmt: skip
 
 
 def keyring_of(request: Request) -> Keyring:
     """Only compares stored secrets with themselves here: no section holds one."""
-    return Keyring.load(request.app.state.environment)
+    return Keyring.load(environment_of(request))
 
 
 def _may_see(identity: Identity, entry: AuditEntry) -> bool:
     """As in the list of the audit log: entries of no project are for admins of all."""
     return identity.sees_all if entry.project_id is None else identity.may_see(entry.project_id)
-
-
-def problems_of(error: SettingsError) -> list[dict[str, str]]:
-    """For the member `problems` of a refusal."""
-    return [{"where": item.where, "message": item.message} for item in error.problems]
-
-
-def _whole(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
 async def _save(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from connectors import registry
 from dashboard.identity import Identity
+from dashboard.numbers import LARGEST_ID
 from dashboard.two_way.scope import takes_changes
 from database.connection import Connection
 from database.repositories import audit, conflicts, dead_letter_lists, dead_letters, resyncs
@@ -27,7 +28,6 @@ from sync.two_way.manual import Asked, UnknownObjectError
 from sync.two_way.objects import Side
 from web.problems import ProblemError
 
-LARGEST_ID = 2**63 - 1
 Deed = Literal["retried", "discarded"]
 _LONGEST_ID = 200
 
@@ -84,7 +84,9 @@ async def start_resync(
     other begins. Raises ProblemError: 400 there is nothing to read from or to write to, 409 the project is disabled."""
     require_two_way(project)
     if not project.is_enabled:
-        raise ProblemError(409, "project_disabled", f"{project.name} is disabled: enable it first.")
+        raise ProblemError(
+            409, "project_disabled", "%(project)s is disabled: enable it first.", values={"project": project.name}
+        )
     async with connection.transaction():
         going = await resyncs.under_way(connection, [project.project_id])
         number = await resyncs.enqueue(connection, project.project_id, identity.actor, kind)
@@ -108,7 +110,9 @@ async def cancel_resync(connection: Connection, identity: Identity, project: Pro
                 object=f"full resync {resync_id}" if row.kind == "full" else f"comparison {resync_id}",
             )  # fmt: skip
     if known is None:
-        raise ProblemError(404, "unknown_resync", f"This project has no full resync {resync_id}.")
+        raise ProblemError(
+            404, "unknown_resync", "This project has no full resync %(number)s.", values={"number": resync_id}
+        )
     if row is None:
         raise ProblemError(409, "not_running", f"Full resync {resync_id} is over already.")
     return row
@@ -144,8 +148,9 @@ def require_two_way(project: ProjectRow) -> None:
     """Raises ProblemError, 400, for a project whose CRM takes no changes."""
     if not takes_changes(project.crm):
         raise ProblemError(
-            400, "one_way", f"{project.name} has a CRM that takes no changes: there is nothing to keep in step."
-        )
+            400, "one_way", "%(project)s has a CRM that takes no changes: there is nothing to keep in step.",
+            values={"project": project.name},
+        )  # fmt: skip
 
 
 async def _note(

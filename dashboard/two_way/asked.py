@@ -6,16 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from fastapi import Request
 from starlette.datastructures import QueryParams
 
 from dashboard import cursors
+from dashboard.numbers import whole
 from database.connection import Connection
 from database.repositories import dead_letter_lists
 from database.repositories.dead_letter_lists import STATES, LetterFilter, State
 
 PAGE_ROWS = 50
-_LARGEST_ID = 2**63 - 1
 
 T = TypeVar("T")
 
@@ -39,10 +38,7 @@ class Rows(Generic[T]):
 
 def number_of(text: str | None) -> int | None:
     """An id, or None for anything else."""
-    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 19:
-        return None
-    number = int(text)
-    return number if 0 < number <= _LARGEST_ID else None
+    return whole(text) or None
 
 
 def cursor_of(query: QueryParams) -> Cursor:
@@ -87,12 +83,6 @@ def letter_filter(query: QueryParams, project_ids: Sequence[str]) -> LetterFilte
         _short(query.get("source")),
         one_of(query.get("error"), ("retry", "config", "permanent", "skip_row")),
     )
-
-
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form, the last of each name."""
-    form = await request.form()
-    return {name: value for name, value in form.items() if isinstance(value, str)}
 
 
 async def known_sources(connection: Connection, project_ids: Sequence[str], chosen: str | None) -> list[str]:

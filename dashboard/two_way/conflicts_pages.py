@@ -15,6 +15,7 @@ from dashboard.services import Services, services_of
 from dashboard.two_way import acting, asked, privacy
 from dashboard.two_way.pages import around
 from dashboard.ui import flash, pages
+from dashboard.ui.forms import fields_of
 from dashboard.ui.pages import Shell
 from database.repositories import conflicts
 from database.repositories.conflicts import ConflictRow
@@ -58,7 +59,7 @@ async def decide(request: Request, identity: Admin, number: str) -> Response:
     """A side for all fields (`all`), or for each that has one (`field.NAME`)."""
     services = services_of(request)
     conflict, _project = await conflict_of(services, identity, number)
-    form = await asked.form_of(request)
+    form = await fields_of(request)
     page = await pages.shell(request, identity, "two_way")
     _ = pages.translated(page)
     decisions = decisions_of(form)

@@ -14,6 +14,7 @@ from dashboard.services import Services, services_of
 from dashboard.two_way import acting, asked, privacy, reading
 from dashboard.two_way.pages import around
 from dashboard.ui import flash, pages
+from dashboard.ui.forms import fields_of
 from dashboard.ui.language import translations
 from dashboard.ui.pages import Shell
 from database.repositories import dead_letter_lists, dead_letters, heartbeats
@@ -69,7 +70,7 @@ async def confirm_all(request: Request, identity: Admin) -> Response:
 async def settle_all(request: Request, identity: Admin) -> Response:
     """All open letters of the address's filter that were counted when the question was asked."""
     page = await pages.shell(request, identity, "two_way")
-    form = await asked.form_of(request)
+    form = await fields_of(request)
     deed, last_id = asked.one_of(form.get("deed"), DEEDS), asked.number_of(form.get("last_id"))
     if deed is None or last_id is None:
         raise ProblemError(400, "invalid", "Choose what is to be done with these letters.")

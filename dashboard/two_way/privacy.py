@@ -13,6 +13,8 @@ from typing import Any
 
 from connectors import registry
 from connectors.masking import mask_json, mask_text
+from dashboard.capabilities import capabilities_of
+from dashboard.ui.formats import indented
 from database.repositories.settings import ProjectRow
 
 SHOWN_CHARACTERS = 20_000
@@ -27,17 +29,14 @@ _NAME = re.compile(r"^(?:name|full_?name|fullName)$")
 
 def is_medical(project: ProjectRow) -> bool:
     """Whether the project's records are about health: of those nothing is shown. Unknown CRMs count as such."""
-    try:
-        return registry.get(project.crm).capabilities.given(project.options).is_medical
-    except KeyError:
-        return True
+    return capabilities_of(project).is_medical
 
 
 def masked_payload(project: ProjectRow, payload: str | None) -> str | None:
     """What arrived, as the project's connector masks it; None: there is nothing that may be shown."""
     if payload is None or is_medical(project):
         return None
-    return _pretty(registry.get(project.crm).mask_payload(payload))[:SHOWN_CHARACTERS]
+    return indented(registry.get(project.crm).mask_payload(payload))[:SHOWN_CHARACTERS]
 
 
 def masked_exchange(project: ProjectRow, text: str | None) -> str | None:
@@ -100,10 +99,3 @@ def _of_key(key: str, value: Any) -> Any:
     if _NAME.match(last):
         return f"{str(value)[0]}***"
     return mask_json({last: value})[last]
-
-
-def _pretty(text: str) -> str:
-    try:
-        return json.dumps(json.loads(text), ensure_ascii=False, indent=2)
-    except (ValueError, RecursionError):
-        return text

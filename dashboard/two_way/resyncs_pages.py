@@ -16,6 +16,7 @@ from dashboard.two_way.conflicts_pages import SIDES
 from dashboard.two_way.pages import around, two_way_ids
 from dashboard.two_way.scope import takes_changes
 from dashboard.ui import flash, pages
+from dashboard.ui.forms import fields_of
 from database.repositories import resyncs
 from database.repositories.resyncs import ResyncRow
 from sync.two_way.manual import ENTITY_OF
@@ -36,7 +37,7 @@ async def resyncs_page(request: Request, identity: Viewer) -> Response:
 async def start(request: Request, identity: Admin) -> Response:
     """Start a full resync of a project."""
     services = services_of(request)
-    form = await asked.form_of(request)
+    form = await fields_of(request)
     project = await visible_project(services, identity, form.get("project", ""))
     page = await pages.shell(request, identity, "two_way")
     _ = pages.translated(page)
@@ -44,7 +45,7 @@ async def start(request: Request, identity: Admin) -> Response:
         async with services.database() as connection:
             number, is_new = await acting.start_resync(connection, identity, project)
     except ProblemError as problem:
-        return flash.redirect(page.link(LIST), problem.detail, "problem")
+        return flash.redirect(page.link(LIST), pages.said(page, problem), "problem")
     if not is_new:
         return flash.redirect(
             page.link(LIST), _("Full resync %(number)s of this project goes already.") % {"number": number}, "note"
@@ -76,7 +77,7 @@ async def cancel(request: Request, identity: Admin, project_id: str, number: str
 async def compare(request: Request, identity: Admin) -> Response:
     """Compare both sides of a project now, as every night."""
     services = services_of(request)
-    form = await asked.form_of(request)
+    form = await fields_of(request)
     project = await visible_project(services, identity, form.get("project", ""))
     page = await pages.shell(request, identity, "two_way")
     _ = pages.translated(page)
@@ -84,7 +85,7 @@ async def compare(request: Request, identity: Admin) -> Response:
         async with services.database() as connection:
             _number, is_new = await acting.start_resync(connection, identity, project, "check")
     except ProblemError as problem:
-        return flash.redirect(page.link("/sync/consistency"), problem.detail, "problem")
+        return flash.redirect(page.link("/sync/consistency"), pages.said(page, problem), "problem")
     if not is_new:
         text = _("A comparison or a full resync of this project goes already.")
         return flash.redirect(page.link("/sync/consistency"), text, "note")
@@ -95,7 +96,7 @@ async def compare(request: Request, identity: Admin) -> Response:
 async def sync_object(request: Request, identity: Admin) -> Response:
     """Read one order, customer or article again, and send what vms has of it."""
     services = services_of(request)
-    form = await asked.form_of(request)
+    form = await fields_of(request)
     project = await visible_project(services, identity, form.get("project", ""))
     page = await pages.shell(request, identity, "two_way")
     _ = pages.translated(page)
@@ -108,7 +109,7 @@ async def sync_object(request: Request, identity: Admin) -> Response:
     except ProblemError as problem:
         if problem.status not in (400, 404):
             raise
-        return await _page(request, identity, problem=problem.detail, typed=form, status=422)
+        return await _page(request, identity, problem=pages.said(page, problem), typed=form, status=422)
     told = [_("It is read again from the CRM.")] if done.request_ids else []
     told += [_("What the warehouse system has of it is compared and sent.")] if done.vms_ids else []
     return flash.redirect(page.link(LIST), " ".join(told))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 
+import msgspec
 from babel.dates import format_datetime
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
 
@@ -39,14 +40,6 @@ def duration(seconds: float | Decimal | None, language: Language) -> str:
     return sign + " ".join(f"{count} {unit}" for count, unit in parts if count)
 
 
-def hours(seconds: float | Decimal | None) -> str:
-    """`72:30`: hours and minutes of working time, as settings files write limits; empty for None."""
-    if seconds is None:
-        return ""
-    minutes = int(seconds) // _MINUTE
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
-
-
 def instant(at: datetime | None, zone: tzinfo, language: Language, pattern: str = "short") -> str:
     """Date and time in a zone, the day first, as the language writes them: `21 Nov 2026, 23:05`; `–` for None."""
     if at is None:
@@ -77,6 +70,14 @@ def compact(value: float | Decimal | None, language: Language) -> str:
 def percent(share: float | Decimal | None, language: Language) -> str:
     """A share of 1 as `12.3 %`; `–` for None."""
     return NOTHING if share is None else format_percent(share, "#,##0.#\u00a0%", locale=language)
+
+
+def indented(text: str) -> str:
+    """JSON one field a line; anything else as it is."""
+    try:
+        return msgspec.json.format(text.encode(), indent=2).decode()
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return text
 
 
 def money(amount: Decimal | None, currency: str | None, language: Language) -> str:

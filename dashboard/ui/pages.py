@@ -14,7 +14,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import HTMLResponse
 
 from dashboard.identity import Identity
-from dashboard.services import services_of
+from dashboard.services import environment_of, services_of
 from dashboard.ui import flash, formats, static
 from dashboard.ui.language import LANGUAGES, NAMES, Language, translations
 from dashboard.ui.navigation import ENTRIES, with_projects
@@ -146,6 +146,7 @@ def said(page: Shell | Language, error: Sentence) -> str:
 
 
 def _shared(request: Request, page: Shell) -> dict[str, Any]:
+    environment = environment_of(request)
     entries = [item for item in ENTRIES if not item.is_for_admins or (page.identity and page.identity.is_admin)]
     return {
         "page": page,
@@ -153,6 +154,7 @@ def _shared(request: Request, page: Shell) -> dict[str, Any]:
         "is_admin": page.identity is not None and page.identity.is_admin,
         "csrf": page.csrf,
         "entries": entries,
+        "elsewhere": {"docs": environment.public_docs_url, "dagster": environment.public_dagster_url},
         "languages": [(code, NAMES[code]) for code in LANGUAGES],
         "themes": THEMES,
         "asset": lambda name: static.address(request.app.state.static_files, name),

@@ -29,7 +29,6 @@ def environment(language: Language) -> jinja2.Environment:
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {
         "duration": functools.partial(formats.duration, language=language),
-        "hours": formats.hours,
         "iso": formats.iso,
         "number": functools.partial(formats.number, language=language),
         "percent": functools.partial(formats.percent, language=language),

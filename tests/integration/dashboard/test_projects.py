@@ -103,3 +103,12 @@ def test_the_page_says_it_in_three_languages_and_links_to_what_mends_it(shops: D
         one = browser.get("/?project=print-shop").text
         assert 'data-project="mug-shop"' not in one
         assert 'href="/orders?project=print-shop"' in one  # the choice goes on to other pages
+
+
+def test_the_menu_leads_to_the_dbt_docs_and_admins_to_dagster(shops: Dashboard) -> None:
+    dagster, docs = (f'href="{address}"' for address in (
+        shops.environment.public_dagster_url, shops.environment.public_docs_url
+    ))  # fmt: skip
+    with shops.browser(shops.user()) as viewer, shops.browser(shops.user(role="admin")) as admin:
+        assert [dagster in browser.get("/account").text for browser in (viewer, admin)] == [False, True]
+        assert [docs in browser.get("/account").text for browser in (viewer, admin)] == [True, True]

@@ -412,3 +412,16 @@ def test_a_large_overlay_is_saved_without_scripts(shop: Dashboard, admin: httpx.
         assert row["n"] == 500
     finally:
         shop.execute("delete from core.statuses where project_id = %s", PROJECT)
+
+
+def test_a_script_stands_in_the_log_under_its_own_name(shop: Dashboard, program: dict[str, str]) -> None:
+    made = httpx.post(
+        f"{shop.url}/api/tokens", headers=program, json={"name": "tuner", "role": "admin", "projects": None}
+    ).json()
+    answer = httpx.put(
+        f"{shop.url}/api/settings/sla", params={"project": PROJECT}, json={"value": {"near_threshold": 0.9}},
+        headers={"authorization": f"Bearer {made['token']}"},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    newest = "select actor, after from config.audit_log where object = 'near_threshold' order by audit_id desc limit 1"
+    assert shop.rows(newest) == [{"actor": "token:tuner", "after": "0.9"}]

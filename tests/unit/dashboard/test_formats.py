@@ -30,13 +30,6 @@ def test_durations_are_written_in_the_viewers_language() -> None:
     assert formats.duration(101_520, "ru") == "1 д 4 ч 12 мин"
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(None, ""), (0, "00:00"), (28_800, "08:00"), (261_000, "72:30"), (59, "00:00")]
-)
-def test_limits_are_hours_and_minutes_as_in_a_settings_file(seconds: int | None, text: str) -> None:
-    assert formats.hours(seconds) == text
-
-
 def test_an_instant_is_shown_in_the_asked_zone() -> None:
     at = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # the hour that Kyiv has twice
     assert formats.instant(at, ZoneInfo("Europe/Kyiv"), "uk") == "25.10.26, 03:30"
@@ -72,3 +65,14 @@ def test_nothing_known_is_no_zero() -> None:
 def test_money_without_a_currency_is_a_number_with_two_digits() -> None:
     assert formats.money(Decimal("1234.5"), None, "en") == "1,234.50"
     assert formats.money(Decimal("1234.5"), "UAH", "uk").replace("\u00a0", " ") == "1 234,50 ₴"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"a":[1,"ї"],"b":1.50}', '{\n  "a": [\n    1,\n    "ї"\n  ],\n  "b": 1.50\n}'),
+        ("id=5&name=O***", "id=5&name=O***"), ('{"a": ', '{"a": '), ("", ""), ("\ud800", "\ud800"),
+    ],
+)  # fmt: skip
+def test_json_is_indented_and_anything_else_stays(text: str, shown: str) -> None:
+    assert formats.indented(text) == shown

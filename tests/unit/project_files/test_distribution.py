@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import coverage
@@ -89,3 +90,9 @@ def test_simulators_are_no_product_code_wherever_a_child_is_started(tmp_path: Pa
         files |= data.measured_files()
     assert any("connectors/keycrm/" in file for file in files)
     assert [file for file in files if "/simulator" in file] == []
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    """Their folders are no packages: of two with one name a worker can import the first alone."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

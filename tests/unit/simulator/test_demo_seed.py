@@ -186,6 +186,21 @@ def test_live_changes_move_orders_on_and_send_webhooks() -> None:
         assert order.fields["status_changed_at"] == stamp(changes_of[-1].at)
 
 
+def test_live_changes_also_move_orders_that_somebody_else_made() -> None:
+    account = seed_account("print-shop", NOW, 20, 5)
+    state = account.state
+    buyer = state.add_buyer("Olena", phones=["+380671112233"])
+    others = {state.add_order(buyer=buyer, products=[], at=NOW).id for _ in range(30)}
+    tick = itertools.count(1)
+    state.clock = lambda: NOW + timedelta(seconds=next(tick))
+    moved = others & {change.order_id for change in live_changes(account, 200) if change.kind == "status"}
+    assert moved
+    for order_id in moved:
+        path = account.changes[order_id]
+        assert path[0].at == NOW
+        assert path[-1].status_id == state.orders.rows[order_id].fields["status_id"]
+
+
 def test_live_changes_never_move_one_order_twice_in_one_second() -> None:
     account = seed_account("gift-shop", NOW, 20, 5)
     account.state.clock = lambda: NOW + timedelta(hours=1)
