@@ -29,7 +29,7 @@ from benchmarks import live_orders_data, pages
 from database import migrate
 from database.connection import Pool, open_pool
 from database.embedded import EmbeddedServer
-from database.repositories import orders
+from database.repositories import order_counts, orders
 from database.repositories.orders import Filter, Sort, State
 from sync.build import build
 from sync.live import fold_waiting
@@ -156,7 +156,7 @@ async def _timed_count(pool: Pool) -> dict[str, float]:
     }.items():
         started = time.perf_counter()
         async with pool.connection() as connection:
-            await orders.counts(connection, wanted)
+            await order_counts.counts(connection, wanted)
         found[name] = round((time.perf_counter() - started) * 1000, 1)
     return found
 

@@ -59,6 +59,7 @@ class CountsOut(BaseModel):
     ok: int
     near: int
     over: int
+    hidden: int = Field(description="More orders that the projects' settings leave out; `hidden=yes` shows them.")
 
 
 class OrdersOut(BaseModel):
@@ -74,7 +75,7 @@ class OrdersOut(BaseModel):
                     "items": [_ORDER],
                     "next": "WyJjaGFuZ2VkIix0cnVlXQ",
                     "previous": None,
-                    "counts": {"orders": 1482, "ok": 210, "near": 12, "over": 31},
+                    "counts": {"orders": 1482, "ok": 210, "near": 12, "over": 31, "hidden": 96},
                 }
             ]
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dashboard.guard import Admin, Viewer, visible_project
 from dashboard.identity import Identity
-from dashboard.orders import bars, drawing, overriding, reading
+from dashboard.orders import bars, drawing, hiding, overriding, reading
 from dashboard.orders.api import page_and_counts
 from dashboard.orders.choices import Choices, choices
 from dashboard.orders.query import SAME, PageQuery, days
@@ -56,7 +56,10 @@ async def order_list(request: Request, identity: Viewer) -> Response:
         return _refused(request, page, error)
     visible = identity.visible(page.chosen or None)
     zone = _zone(page)
-    wanted = query.filter(None if visible is None else sorted(visible), zone)
+    wanted = replace(
+        query.filter(None if visible is None else sorted(visible), zone),
+        hiding=await reading.hidden(services_of(request), query, visible),
+    )
     try:
         found, counts = await page_and_counts(
             request, wanted, query.sorting(), cursor=query.after or query.before, limit=DEFAULT_LIMIT
@@ -68,7 +71,7 @@ async def order_list(request: Request, identity: Viewer) -> Response:
     context: dict[str, Any] = {
         "orders": found, "counts": counts, "averages": await _averages(request, wanted, zone), "now": datetime.now(UTC),
         "sla_bar": bars.sla_bar, "due": bars.due, "version": bars.version, "docs": _docs(request), "query": query,
-        "sort_links": _sort_links(page, query),
+        "sort_links": _sort_links(page, query), "settings_page": hiding.settings_page(wanted.hiding, page.scope),
     }  # fmt: skip
     if request.headers.get("x-part") == LIVE:
         return pages.part(request, page, "orders/list.html", LIVE, **context)
@@ -233,7 +236,7 @@ async def _averages(request: Request, wanted: Filter, zone: tzinfo) -> Averages:
         async with services_of(request).database() as connection:
             rows = await stage_averages(
                 connection, project_ids=wanted.projects, since=since, until=until, group=wanted.group,
-                is_urgent=wanted.is_urgent,
+                is_urgent=wanted.is_urgent, without=hiding.hidden_groups(wanted.hiding),
             )  # fmt: skip
     rows = [row for row in rows if row.avg_working_seconds]  # closing statuses count no time
     most = sorted(rows, key=lambda row: -row.orders)[:_SHOWN_STAGES]
