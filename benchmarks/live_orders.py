@@ -25,7 +25,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import live_orders_data, pages
+from benchmarks import live_orders_data, pages, pages_data
 from database import migrate
 from database.connection import Pool, open_pool
 from database.embedded import EmbeddedServer
@@ -84,6 +84,7 @@ def run(total: int, waiting: int, turns: int, *, pages_only: bool = False) -> di
             migrate.upgrade(url)
             with psycopg.connect(url, autocommit=True) as connection:
                 live_orders_data.fill(connection, total)
+                pages_data.fill(connection, total)
                 started = time.monotonic()
                 _build(url, Path(folder) / "dbt")
                 built = time.monotonic() - started

@@ -372,7 +372,7 @@ async def test_pages_are_slices_of_the_whole_view(warehouse: Warehouse, connecti
             states = [row["sla_state"] for row in expected]
             assert await order_counts.counts(connection, wanted) == order_counts.Counts(
                 len(expected), *(states.count(each) for each in ("ok", "near", "over")),
-                (await order_counts.counts(connection, without_hiding)).orders - len(expected),
+                hidden=(await order_counts.counts(connection, without_hiding)).orders - len(expected),
             )  # fmt: skip
 
 
