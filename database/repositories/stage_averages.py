@@ -63,5 +63,6 @@ async def stage_averages(
             "without_projects": [project for project, _ in without],
             "without_groups": [group for _, group in without],
         },
+        prepare=False,  # a plan of its own: a general one would read all days
     )
     return [StageAverage(**row) for row in await cursor.fetchall()]

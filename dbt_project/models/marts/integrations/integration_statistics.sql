@@ -2,8 +2,9 @@
 -- How each project's synchronisation fares at the instant of reading. A replay and a nightly comparison are no synchronisation;
 -- a run that was abandoned (its process died) has failed. Days that are over are sums; a day with a run that is not summed
 -- yet, as today, is read run by run, and so is the day on which the 30 days begin, of which only the end counts.
-{%- set since = '(' ~ current_instant() ~ " - interval '30 days')" %}
-{%- set run_us = epoch_us('runs.finished_at') ~ ' - ' ~ epoch_us('runs.started_at') %}
+{%- set run_us -%}
+    {{ epoch_us('runs.finished_at') }} - {{ epoch_us('runs.started_at') }}
+{%- endset %}
 with open_days as (
     select distinct
         project_id,
@@ -25,8 +26,8 @@ runs_of_open_days as (
     from open_days
     inner join {{ ref('stg_sync__runs') }} as runs
         on open_days.project_id = runs.project_id
-        and runs.started_at >= {{ instant_of(day_of_date('open_days.run_day') ~ ' * ' ~ us_per_day()) }}
-        and runs.started_at < {{ instant_of('(' ~ day_of_date('open_days.run_day') ~ ' + 1) * ' ~ us_per_day()) }}
+        and runs.started_at >= {{ start_of_utc_date('open_days.run_day') }}
+        and runs.started_at < {{ end_of_utc_date('open_days.run_day') }}
     where runs.run_kind not in ('replay', 'reconcile')
 ),
 
@@ -103,7 +104,7 @@ recent as (
         timed_runs,
         timed_us
     from days
-    where run_day > {{ utc_date(since) }}
+    where run_day > {{ utc_date(thirty_days_ago()) }}
 
     union all
 
@@ -117,10 +118,8 @@ recent as (
     inner join {{ ref('stg_sync__runs') }} as runs on projects.project_id = runs.project_id
     where
         runs.run_kind not in ('replay', 'reconcile')
-        and runs.started_at >= {{ since }}
-        and runs.started_at < {{ instant_of(
-            '(' ~ day_of_date(utc_date(since)) ~ ' + 1) * ' ~ us_per_day()
-        ) }}
+        and runs.started_at >= {{ thirty_days_ago() }}
+        and runs.started_at < {{ end_of_utc_date(utc_date(thirty_days_ago())) }}
     group by runs.project_id
 ),
 
