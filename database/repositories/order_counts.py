@@ -32,19 +32,15 @@ async def counts(connection: Connection, filter: Filter) -> Counts:  # noqa: A00
     found_parts, hiding = parts(filter.hiding)
     every = sql.SQL(" and ").join(conditions)
     open_part, open_values = open_shown(filter.hiding)
+    of_hiding = [part for part in found_parts if not part.is_whole]
+    counted = [
+        _COUNT.format(conditions=every, of=part.of(sql.SQL("o.project_id")), part=part.orders) for part in of_hiding
+    ]
     query = _COUNTS.format(
         conditions=every,
         shown=shown(found_parts),
-        hidden=_HIDDEN.format(conditions=every) if filter.hiding else sql.SQL("0"),
-        built=sql.SQL(" union all ").join(
-            _COUNT.format(
-                conditions=every,
-                of=part.of(sql.SQL("o.project_id")),
-                part=part.orders,
-                is_whole=sql.Literal(part.is_whole),
-            )
-            for part in found_parts
-        ),
+        is_hiding=sql.SQL("o.project_id = any(%(hiding)s)" if of_hiding else "false"),
+        counted=sql.SQL(" union all ").join(counted) if counted else sql.SQL("select 0::bigint as orders"),
         open_shown=open_part,
     )
     values |= hiding | open_values
@@ -53,9 +49,10 @@ async def counts(connection: Connection, filter: Filter) -> Counts:  # noqa: A00
     return Counts(**row)
 
 
+# What is shown of projects that leave something out.
 _COUNT = sql.SQL(
     """
-    select count(*) as orders, {is_whole} as is_whole
+    select count(*) as orders
     from intermediate.int_orders__latest as o
     where (o.project_id, o.order_id) not in (select project_id, order_id from sync.changed_orders)
         and {conditions} and {of} and {part}
@@ -70,7 +67,15 @@ _COUNTS = sql.SQL(
         where {conditions}
     ),
 
-    counted as materialized ({built}),
+    every as materialized (
+        select count(*) as orders, count(*) filter (where {is_hiding}) as of_hiding
+        from intermediate.int_orders__latest as o
+        where (o.project_id, o.order_id) not in (select project_id, order_id from sync.changed_orders) and {conditions}
+    ),
+
+    counted as materialized (
+        select coalesce(sum(orders), 0)::bigint as orders from ({counted}) as parts
+    ),
 
     stated as (
         select near_from, over_after
@@ -82,23 +87,13 @@ _COUNTS = sql.SQL(
     )
 
     select
-        (select coalesce(sum(orders), 0)::bigint from counted) + (select count(*) from live where is_shown) as orders,
+        (select every.orders - every.of_hiding + counted.orders from every, counted)
+            + (select count(*) from live where is_shown) as orders,
         count(*) filter (where near_from > now() and over_after >= now()) as ok,
         count(*) filter (where near_from <= now() and over_after >= now()) as near,
         count(*) filter (where over_after < now()) as over,
-        {hidden} as hidden
+        (select every.of_hiding - counted.orders from every, counted)
+            + (select count(*) from live where not is_shown) as hidden
     from stated
-    """
-)
-# What is missing of the projects that leave something out.
-_HIDDEN = sql.SQL(
-    """
-    (
-        select count(*) from intermediate.int_orders__latest as o
-        where (o.project_id, o.order_id) not in (select project_id, order_id from sync.changed_orders)
-            and {conditions} and o.project_id = any(%(hiding)s)
-    )
-    - (select coalesce(sum(orders), 0)::bigint from counted where not is_whole)
-    + (select count(*) from live where not is_shown)
     """
 )
