@@ -61,7 +61,8 @@ def parts(hiding: Sequence[Hiding]) -> tuple[list[Part], dict[str, Any]]:
 
 def open_shown(hiding: Sequence[Hiding]) -> tuple[sql.Composable, dict[str, Any]]:
     """A condition on open orders `o` of any project: that they are shown."""
-    conditions, values = [], {}
+    conditions: list[sql.Composable] = []
+    values: dict[str, Any] = {}
     for number, rule in enumerate(hiding):
         named = f"hiding_{number}_"
         stands = _stands(rule, named, values)
