@@ -64,7 +64,8 @@ cross join lateral (select project_id from config.projects order by project_id o
 
 insert into sync.conflicts (project_id, entity_type, vms_entity_id, crm_entity_id, fields)
 select project_id, 'order', n, n::text,
-    '{"comment": {"vms": "Call first", "crm": "Leave at the door", "agreed_vms": null, "agreed_crm": null,
+    '{"comment": {"vms": "Call first", "crm": "Leave at the door", "crm_own": "Leave at the door",
+        "agreed_vms": null, "agreed_crm": null,
         "vms_changed_at": "2026-11-20T08:00:00Z", "crm_changed_at": "2026-11-20T09:00:00Z"}}'
 from generate_series(1, %(letters)s / 10) as n
 cross join lateral (select project_id from config.projects order by project_id offset n %% 5 limit 1) as project;
@@ -86,6 +87,16 @@ analyze sync.dead_letters;
 analyze config.audit_log;
 """
 
+# Kinds of projects that have pages of their own.
+_OTHERS = """
+insert into config.projects (project_id, name, crm, timezone)
+values ('files', 'Files', 'csv', 'UTC'), ('own', 'Own', 'custom', 'UTC');
+insert into sync.csv_imports
+    (project_id, file_id, filename, size_bytes, origin, state, started_at, finished_at, rows_total, rows_done, imported)
+select 'files', n, 'sales-' || n || '.csv', 1000, 'http', 'done', now(), now(), 10, 10, 10
+from generate_series(1, 200) as n;
+"""
+
 _KNOWN = {
     "letter": "select dead_letter_id from sync.dead_letters where state = 'open' order by dead_letter_id desc limit 1",
     "conflict": "select conflict_id from sync.conflicts where state = 'open' order by conflict_id desc limit 1",
@@ -103,6 +114,7 @@ def fill(connection: psycopg.Connection, orders: int) -> None:
     run(connection, _RUNS, runs=max(500, orders * 3 // 10))
     run(connection, _WEBHOOKS, hooks=max(100, orders // 20))
     run(connection, _TWO_WAY, links=max(100, orders // 10), letters=max(100, orders // 200))
+    run(connection, _OTHERS)
 
 
 def hide(connection: psycopg.Connection) -> None:
