@@ -24,10 +24,13 @@ runs_of_open_days as (
         runs.run_state in ('failed', 'abandoned') as is_failure,
         {{ run_us }} as run_us
     from open_days
-    inner join {{ ref('stg_sync__runs') }} as runs
-        on open_days.project_id = runs.project_id
-        and runs.started_at >= {{ start_of_utc_date('open_days.run_day') }}
-        and runs.started_at < {{ end_of_utc_date('open_days.run_day') }}
+    {{ join_found(
+        'runs',
+        ref('stg_sync__runs'),
+        condition='candidate.project_id = open_days.project_id'
+            ~ ' and candidate.started_at >= ' ~ start_of_utc_date('open_days.run_day')
+            ~ ' and candidate.started_at < ' ~ end_of_utc_date('open_days.run_day')
+    ) }}
     where runs.run_kind not in ('replay', 'reconcile')
 ),
 
