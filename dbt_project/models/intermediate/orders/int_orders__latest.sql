@@ -1,6 +1,9 @@
 {#- Each filter of database/repositories/orders.py finds its first page as a range of one of these, and what is hidden
     (shown_orders.py) is counted by them. -#}
 {%- set with_limit = 'over_after is not null' -%}
+{%- set of_states = [
+    'project_id', 'over_after', 'near_from', 'last_status_group_id', 'last_status_id', 'order_id',
+] -%}
 {#- All that rpt_ageing reads of them. -#}
 {%- set of_open_orders = [
     'project_id', 'last_status_group_id', 'is_urgent', 'started_at', 'order_created_at', 'near_from', 'over_after', 'is_open',
@@ -18,7 +21,7 @@
     {'columns': ['project_id', 'last_status_id', 'changed_key', 'order_id', 'is_closed']},
     {'columns': ['project_id', 'changed_key', 'order_id'], 'where': 'is_urgent'},
     {'columns': ['project_id', 'changed_key', 'order_id', 'near_from', 'over_after'], 'where': with_limit},
-    {'columns': ['project_id', 'over_after', 'near_from', 'last_status_group_id', 'last_status_id'], 'where': with_limit},
+    {'columns': of_states, 'where': with_limit},
 ] -%}
 {{
     config(
