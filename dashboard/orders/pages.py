@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -60,22 +61,24 @@ async def order_list(request: Request, identity: Viewer) -> Response:
         query.filter(None if visible is None else sorted(visible), zone),
         hiding=await reading.hidden(services_of(request), query, visible),
     )
+    is_part = request.headers.get("x-part") == LIVE
     try:
-        found, counts = await page_and_counts(
-            request, wanted, query.sorting(), cursor=query.after or query.before, limit=DEFAULT_LIMIT
+        (found, counts), averages, known = await asyncio.gather(
+            page_and_counts(request, wanted, query.sorting(), cursor=query.after or query.before, limit=DEFAULT_LIMIT),
+            _averages(request, wanted, zone),
+            _nothing() if is_part else reading.names(services_of(request), visible),
         )
     except ProblemError as problem:
         if problem.code != "invalid_cursor":
             raise
         return RedirectResponse(page.this_page(after=None, before=None), 303)
     context: dict[str, Any] = {
-        "orders": found, "counts": counts, "averages": await _averages(request, wanted, zone), "now": datetime.now(UTC),
+        "orders": found, "counts": counts, "averages": averages, "now": datetime.now(UTC),
         "sla_bar": bars.sla_bar, "due": bars.due, "version": bars.version, "docs": _docs(request), "query": query,
         "sort_links": _sort_links(page, query), "settings_page": hiding.settings_page(wanted.hiding, page.scope),
     }  # fmt: skip
-    if request.headers.get("x-part") == LIVE:
+    if known is None:
         return pages.part(request, page, "orders/list.html", LIVE, **context)
-    known = await reading.names(services_of(request), visible)
     return pages.answer(
         request, page, "orders/list.html", typed=_typed(page), choices=choices(known, query), problem=None,
         export=_export(page, query, zone), stream=_stream(page), **context,
@@ -168,6 +171,10 @@ def _span_text(interval: Any, zone: tzinfo, page: Shell) -> str:
     if interval.left_at is None:
         return since
     return f"{since} – {formats.instant(interval.left_at, zone, page.language)}"
+
+
+async def _nothing() -> None:
+    """In the place of a read that is not needed."""
 
 
 def _given(page: Shell) -> dict[str, Any]:

@@ -42,6 +42,7 @@ async def counts(connection: Connection, filter: Filter) -> Counts:  # noqa: A00
         is_hiding=sql.SQL("o.project_id = any(%(hiding)s)" if of_hiding else "false"),
         counted=sql.SQL(" union all ").join(counted) if counted else sql.SQL("select 0::bigint as orders"),
         open_shown=open_part,
+        states=_STATES,
     )
     values |= hiding | open_values
     row = await (await connection.execute(query, values, prepare=False)).fetchone()
@@ -49,6 +50,13 @@ async def counts(connection: Connection, filter: Filter) -> Counts:  # noqa: A00
     return Counts(**row)
 
 
+_STATES = sql.SQL(
+    """
+    count(*) filter (where near_from > now() and over_after >= now()) as ok,
+    count(*) filter (where near_from <= now() and over_after >= now()) as near,
+    count(*) filter (where over_after < now()) as over
+    """
+)
 # What is shown of projects that leave something out.
 _COUNT = sql.SQL(
     """
@@ -77,23 +85,22 @@ _COUNTS = sql.SQL(
         select coalesce(sum(orders), 0)::bigint as orders from ({counted}) as parts
     ),
 
-    stated as (
-        select near_from, over_after
+    -- Apart from the live ones, so that several processes may count.
+    built as materialized (
+        select {states}
         from intermediate.int_orders__latest as o
         where (o.project_id, o.order_id) not in (select project_id, order_id from sync.changed_orders)
             and over_after is not null and {conditions} and {open_shown}
-        union all
-        select near_from, over_after from live where over_after is not null and is_shown
-    )
+    ),
+
+    written as (select {states} from live where is_shown)
 
     select
         (select every.orders - every.of_hiding + counted.orders from every, counted)
             + (select count(*) from live where is_shown) as orders,
-        count(*) filter (where near_from > now() and over_after >= now()) as ok,
-        count(*) filter (where near_from <= now() and over_after >= now()) as near,
-        count(*) filter (where over_after < now()) as over,
+        built.ok + written.ok as ok, built.near + written.near as near, built.over + written.over as over,
         (select every.of_hiding - counted.orders from every, counted)
             + (select count(*) from live where not is_shown) as hidden
-    from stated
+    from built, written
     """
 )
