@@ -25,11 +25,11 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import live_orders_data, pages
+from benchmarks import live_orders_data, pages, pages_data
 from database import migrate
 from database.connection import Pool, open_pool
 from database.embedded import EmbeddedServer
-from database.repositories import orders
+from database.repositories import order_counts, orders
 from database.repositories.orders import Filter, Sort, State
 from sync.build import build
 from sync.live import fold_waiting
@@ -84,6 +84,7 @@ def run(total: int, waiting: int, turns: int, *, pages_only: bool = False) -> di
             migrate.upgrade(url)
             with psycopg.connect(url, autocommit=True) as connection:
                 live_orders_data.fill(connection, total)
+                pages_data.fill(connection, total)
                 started = time.monotonic()
                 _build(url, Path(folder) / "dbt")
                 built = time.monotonic() - started
@@ -156,7 +157,7 @@ async def _timed_count(pool: Pool) -> dict[str, float]:
     }.items():
         started = time.perf_counter()
         async with pool.connection() as connection:
-            await orders.counts(connection, wanted)
+            await order_counts.counts(connection, wanted)
         found[name] = round((time.perf_counter() - started) * 1000, 1)
     return found
 

@@ -21,7 +21,7 @@ from psycopg import sql
 from connectors import registry
 from database.connection import Pool, connect, open_pool
 from database.encryption import Keyring
-from database.repositories import heartbeats, queue, webhook_statistics
+from database.repositories import heartbeats, queue, run_days, webhook_statistics
 from database.repositories import requests as request_rows
 from sync import csv_import
 from sync.deliveries import send_due
@@ -336,10 +336,11 @@ class _Relay:
                 await asyncio.wait_for(self.stop.wait(), FORGET_SECONDS)
 
     async def _count_loop(self, pool: Pool) -> None:
-        """Webhooks are summed up by day."""
+        """Webhooks and runs are summed up by day."""
         while not self.stop.is_set():
             async with pool.connection() as connection:
                 await webhook_statistics.roll_up_all(connection)
+                await run_days.roll_up_all(connection)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), COUNT_SECONDS)
 

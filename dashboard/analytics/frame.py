@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from dashboard.analytics.definitions import DEFINITIONS
 from dashboard.analytics.filters import GRAINS, Filters, neighbours, parsed
+from dashboard.analytics.sharing import ageing_of
 from dashboard.analytics.texts import period_title
 from dashboard.identity import Identity
 from dashboard.services import services_of
@@ -22,7 +24,7 @@ from dashboard.ui.language import translations
 from dashboard.ui.pages import Shell
 from database.connection import Connection
 from database.repositories import analytics
-from database.repositories.analytics import NotBuiltError
+from database.repositories.analytics import NotBuiltError, Rows
 
 _SPAN = frozenset({"from", "to"})
 _KEPT = frozenset({"project", "grain", "group", "urgent", "clock"}) | _SPAN
@@ -54,13 +56,13 @@ class Asked:
     page: Shell
     filters: Filters
     connection: Connection
+    ageing: Rows
+    """Rows of marts.rpt_ageing in the filters, of some seconds ago; none where they were not asked for."""
 
     @property
     def names(self) -> dict[str, str]:
         """Of the projects that the page is about, by id, in the order of their names."""
-        return {
-            each.project_id: each.name for each in self.page.projects.values() if each.project_id in self.page.scope
-        }
+        return _names(self.page)
 
     def translate(self, text: str) -> str:
         return translations(self.page.language).gettext(text)
@@ -70,7 +72,14 @@ Reader = Callable[[Asked], Awaitable[Mapping[str, Any]]]
 
 
 async def answer(
-    request: Request, identity: Identity, tab: str, template: str, read: Reader, *, has_span: bool = True
+    request: Request,
+    identity: Identity,
+    tab: str,
+    template: str,
+    read: Reader,
+    *,
+    has_span: bool = True,
+    with_ageing: bool = False,
 ) -> Response:
     """The page of a tab: `read` gives what its template shows beside the frame. 422 if a filter cannot be read.
 
@@ -80,23 +89,24 @@ async def answer(
     today = datetime.now(page.zone_of(None)).date()
     query = {name: value for name, value in request.query_params.items() if has_span or name not in _SPAN}
     filters = parsed(query, today)
-    async with services_of(request).database() as connection:
-        asked = Asked(page, filters, connection)
-        try:
+    groups: Rows = []
+    shown: Mapping[str, Any] | None = None
+    with contextlib.suppress(NotBuiltError):
+        # Before this request holds a connection: else those who wait for the same could hold all of them.
+        ageing = await _ageing(request, page, filters) if with_ageing else []
+        async with services_of(request).database() as connection:
             groups = await analytics.groups(connection, sorted(page.scope))
-            shown: Mapping[str, Any] | None = await read(asked)
-        except NotBuiltError:
-            groups, shown = [], None
+            shown = await read(Asked(page, filters, connection, ageing))
     environment = request.app.state.environment
     context = {
         "filters": filters,
         "tab": tab,
         "tabs": [(each, _tab_link(page, each, _KEPT if has_span else _KEPT - _SPAN)) for each in TABS],
         "grains": GRAINS,
-        "groups": _options(groups),
+        "groups": _options(groups) if shown is not None else [],
         "define": lambda *names: " ".join(translations(page.language).gettext(DEFINITIONS[name]) for name in names),
         "docs": lambda name: model_page(environment, name.split(".")[0]),
-        "names": asked.names,
+        "names": _names(page),
         "period_title": lambda first: period_title(filters.grain, first, page.language),
         "neighbours": lambda first: neighbours(filters.grain, first, today),
     }
@@ -104,6 +114,23 @@ async def answer(
     if shown is None:
         return pages.answer(request, page, "analytics/not_built.html", status=status, **context)
     return pages.answer(request, page, template, status=status, **{**context, **shown})
+
+
+def _names(page: Shell) -> dict[str, str]:
+    return {each.project_id: each.name for each in page.projects.values() if each.project_id in page.scope}
+
+
+async def _ageing(request: Request, page: Shell, filters: Filters) -> Rows:
+    """Raises NotBuiltError."""
+    wanted = filters.of(sorted(page.scope))
+    services = services_of(request)
+
+    async def read() -> Rows:
+        async with services.database() as connection:
+            return await analytics.read(connection, analytics.AGEING, wanted)
+
+    key = (tuple(wanted.projects), wanted.group, wanted.is_urgent)
+    return await ageing_of(request).get(key, read)
 
 
 def _tab_link(page: Shell, tab: Tab, kept: Collection[str]) -> str:

@@ -41,7 +41,7 @@ async def sla(request: Request, identity: Viewer) -> Response:
 
 @router.get("/analytics/flow")
 async def throughput(request: Request, identity: Viewer) -> Response:
-    return await answer(request, identity, "flow", "analytics/flow.html", _flow)
+    return await answer(request, identity, "flow", "analytics/flow.html", _flow, with_ageing=True)
 
 
 async def _times(asked: Asked) -> dict[str, Any]:
@@ -122,7 +122,6 @@ async def _flow(asked: Asked) -> dict[str, Any]:
     ids = list(asked.names)
     daily = await analytics_flow.by_day(asked.connection, filters.of(ids))
     waiting = await analytics_flow.backlogs(asked.connection, filters.of(ids), flow.MOST_LINES)
-    ageing = await analytics.read(asked.connection, analytics.AGEING, filters.of(ids))
     passes = await analytics.read(asked.connection, analytics.FIRST_PASS, filters.of(ids))
     period, bottlenecks = await _bottlenecks(asked, ids)
     flows = flow.stage_flows(await analytics_flow.by_stage(asked.connection, filters.of(ids)), language)
@@ -132,8 +131,8 @@ async def _flow(asked: Asked) -> dict[str, Any]:
         "backlog": sum(each.backlog for each in flows),
         "throughput_chart": flow.throughput_chart(daily, filters.group is not None, language),
         "backlog_chart": flow.backlog_chart(waiting, asked.names, language),
-        "ageing": flow.ageing_table(ageing, language),
-        "ageing_chart": flow.ageing_chart(ageing, asked.names, language),
+        "ageing": flow.ageing_table(asked.ageing, language),
+        "ageing_chart": flow.ageing_chart(asked.ageing, asked.names, language),
         "passes": outcomes.totals(passes, _PASSES),
         "share": outcomes.share,
         "pass_chart": outcomes.rate_chart(

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api")
 
 
 class Orders(BaseModel):
-    open: int = Field(description="Orders that are not closed.", examples=[412])
+    open: int = Field(description="Orders that are not closed, without those that the settings hide.", examples=[412])
     ok: int = Field(description="Open orders that keep their stage's limit.", examples=[300])
     near: int = Field(description="Those near it.", examples=[24])
     over: int = Field(description="Those over it.", examples=[11])

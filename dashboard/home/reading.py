@@ -9,6 +9,7 @@ from typing import Literal
 
 from dashboard.home.alerts import BY_HAND, Alert, alerts_of
 from dashboard.identity import Identity
+from dashboard.orders import hiding
 from database.connection import Connection
 from database.repositories import overview, settings
 from database.repositories.overview import OrderCounts, SyncState
@@ -50,7 +51,7 @@ async def read_cards(connection: Connection, identity: Identity, wanted: Collect
         rows = [row for row in rows if row.project_id in wanted]
     ids = [row.project_id for row in rows]
     syncs = await overview.sync_states(connection, ids)
-    orders = await overview.order_counts(connection, ids)
+    orders = await overview.order_counts(connection, ids, hiding.of_projects(rows))
     raised = await overview.open_alerts(connection, ids)
     waiting = await overview.waiting(connection, ids)
     now = datetime.now(UTC)

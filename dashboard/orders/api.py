@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -21,8 +21,9 @@ from dashboard.orders import answers, export, models, overriding, reading
 from dashboard.orders.counting import counting_of
 from dashboard.orders.query import OrderFilter, OrderQuery
 from dashboard.services import Services, services_of
-from database.repositories import orders
-from database.repositories.orders import Counts, CursorError, Filter, Page, Sort
+from database.repositories import order_counts, orders
+from database.repositories.order_counts import Counts
+from database.repositories.orders import CursorError, Filter, Page, Sort
 from web.problems import ProblemError
 
 _NO_STORE = {"cache-control": "no-store"}
@@ -165,7 +166,7 @@ async def page_and_counts(
 
     async def ask() -> Counts:
         async with services.database() as connection:
-            return await orders.counts(connection, wanted)
+            return await order_counts.counts(connection, wanted)
 
     async def counted() -> Counts | None:
         return await counting_of(request).counts(wanted, ask) if count else None
@@ -185,7 +186,7 @@ async def _filter(services: Services, identity: Identity, query: OrderFilter) ->
     zone: tzinfo = UTC
     if named is not None and len(named) == 1:
         zone = ZoneInfo((await visible_project(services, identity, next(iter(named)))).timezone)
-    return query.filter(projects, zone)
+    return replace(query.filter(projects, zone), hiding=await reading.hidden(services, query, visible))
 
 
 def _named(*given: str | None) -> str:

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Request
 
-from database.repositories.orders import Counts, Filter
+from database.repositories.order_counts import Counts
+from database.repositories.orders import Filter
 
 SECONDS = 2.0
 _MOST = 200
@@ -58,5 +59,5 @@ def _key(wanted: Filter) -> Key:
     projects = None if wanted.projects is None else tuple(sorted(wanted.projects))
     return (
         projects, wanted.group, wanted.status, wanted.states, wanted.is_urgent, wanted.is_closed, wanted.created_from,
-        wanted.created_to, wanted.changed_from, wanted.changed_to, wanted.order_id, wanted.order_prefix,
+        wanted.created_to, wanted.changed_from, wanted.changed_to, wanted.order_id, wanted.order_prefix, wanted.hiding,
     )  # fmt: skip

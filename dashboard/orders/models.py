@@ -62,6 +62,9 @@ class CountsOut(BaseModel):
     ok: int = Field(description="Of these, those well inside their stage's limit.", examples=[210])
     near: int = Field(description="Those near it.", examples=[12])
     over: int = Field(description="Those over it.", examples=[31])
+    hidden: int = Field(
+        description="More orders that the projects' settings leave out; `hidden=yes` shows them.", examples=[96]
+    )
 
 
 class OrdersOut(BaseModel):

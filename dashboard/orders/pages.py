@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -14,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dashboard.guard import Admin, Viewer, visible_project
 from dashboard.identity import Identity
-from dashboard.orders import bars, drawing, overriding, reading
+from dashboard.orders import bars, drawing, hiding, overriding, reading
 from dashboard.orders.api import page_and_counts
 from dashboard.orders.choices import Choices, choices
 from dashboard.orders.query import SAME, PageQuery, days
@@ -56,23 +57,28 @@ async def order_list(request: Request, identity: Viewer) -> Response:
         return _refused(request, page, error)
     visible = identity.visible(page.chosen or None)
     zone = _zone(page)
-    wanted = query.filter(None if visible is None else sorted(visible), zone)
+    wanted = replace(
+        query.filter(None if visible is None else sorted(visible), zone),
+        hiding=await reading.hidden(services_of(request), query, visible),
+    )
+    is_part = request.headers.get("x-part") == LIVE
     try:
-        found, counts = await page_and_counts(
-            request, wanted, query.sorting(), cursor=query.cursor, limit=DEFAULT_LIMIT
+        (found, counts), averages, known = await asyncio.gather(
+            page_and_counts(request, wanted, query.sorting(), cursor=query.cursor, limit=DEFAULT_LIMIT),
+            _averages(request, wanted, zone),
+            _nothing() if is_part else reading.names(services_of(request), visible),
         )
     except ProblemError as problem:
         if problem.code != "invalid_cursor":
             raise
         return RedirectResponse(page.this_page(after=None, before=None), 303)
     context: dict[str, Any] = {
-        "orders": found, "counts": counts, "averages": await _averages(request, wanted, zone), "now": datetime.now(UTC),
+        "orders": found, "counts": counts, "averages": averages, "now": datetime.now(UTC),
         "sla_bar": bars.sla_bar, "due": bars.due, "version": bars.version, "docs": _docs(request), "query": query,
-        "sort_links": _sort_links(page, query),
+        "sort_links": _sort_links(page, query), "settings_page": hiding.settings_page(wanted.hiding, page.scope),
     }  # fmt: skip
-    if request.headers.get("x-part") == LIVE:
+    if known is None:
         return pages.part(request, page, "orders/list.html", LIVE, **context)
-    known = await reading.names(services_of(request), visible)
     return pages.answer(
         request, page, "orders/list.html", typed=_typed(page), choices=choices(known, query), problem=None,
         export=_export(page, query, zone), stream=_stream(page), **context,
@@ -167,6 +173,10 @@ def _span_text(interval: Any, zone: tzinfo, page: Shell) -> str:
     return f"{since} – {formats.instant(interval.left_at, zone, page.language)}"
 
 
+async def _nothing() -> None:
+    """In the place of a read that is not needed."""
+
+
 def _given(page: Shell) -> dict[str, Any]:
     """The address's parameters, the last of those that may stand once; projects that cannot be seen do not count."""
     given: dict[str, Any] = dict(page.query)
@@ -233,7 +243,7 @@ async def _averages(request: Request, wanted: Filter, zone: tzinfo) -> Averages:
         async with services_of(request).database() as connection:
             rows = await stage_averages(
                 connection, project_ids=wanted.projects, since=since, until=until, group=wanted.group,
-                is_urgent=wanted.is_urgent,
+                is_urgent=wanted.is_urgent, without=hiding.hidden_groups(wanted.hiding),
             )  # fmt: skip
     rows = [row for row in rows if row.avg_working_seconds]  # closing statuses count no time
     most = sorted(rows, key=lambda row: -row.orders)[:_SHOWN_STAGES]

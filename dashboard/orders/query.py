@@ -37,6 +37,11 @@ class OrderFilter(BaseModel):
     )
     urgent: YesNo | None = Field(default=None, description="Only urgent orders, or only the others (`true`, `false`).")
     closed: YesNo | None = Field(default=None, description="Only closed orders, or only open ones (`true`, `false`).")
+    hidden: YesNo | None = Field(
+        default=None,
+        description="`yes`: also orders that the projects' settings leave out. Those come anyway where a status, a"
+        " group or a number is asked for, and closed ones of any age where closed orders are.",
+    )
     by: Literal["created", "changed"] = Field(
         default="created", description="What `from` and `to` are about: creation, or the last change of status."
     )
@@ -71,7 +76,7 @@ class OrderFilter(BaseModel):
             raise ValueError("it holds a NUL character")
         return value
 
-    @field_validator("urgent", "closed", mode="before")
+    @field_validator("urgent", "closed", "hidden", mode="before")
     @classmethod
     def _is_yes_or_no(cls, value: Any) -> Any:
         return SAME.get(value, value) if isinstance(value, str) else value
@@ -84,7 +89,7 @@ class OrderFilter(BaseModel):
         return value
 
     def filter(self, projects: Sequence[str] | None, zone: tzinfo) -> Filter:
-        """For the database; days are those of the zone."""
+        """For the database, without what the settings hide; days are those of the zone."""
         since = None if self.since is None else _start(_moment(self.since), zone, 0)
         until = None if self.until is None else _start(_moment(self.until), zone, 1)
         wanted = Filter(
@@ -115,7 +120,7 @@ class OrderFilter(BaseModel):
         pairs: list[tuple[str, str | None]] = [("project", name) for name in projects]
         pairs += [("number", self.number), ("status", self.status), ("group", self.group)]
         pairs += [("state", state) for state in self.state]
-        pairs += [("urgent", self.urgent), ("closed", self.closed)]
+        pairs += [("urgent", self.urgent), ("closed", self.closed), ("hidden", self.hidden)]
         if since or until:
             pairs += [("by", self.by), ("from", _written(since)), ("to", _written(until))]
         return [(name, value) for name, value in pairs if value]

@@ -12,15 +12,17 @@ import psycopg
 
 from connectors import registry
 from dashboard.marks import N_
-from dashboard.orders import timeline
+from dashboard.orders import hiding, timeline
+from dashboard.orders.query import OrderFilter
 from dashboard.orders.timeline import Calendar, Interval, Stage, Terms
 from dashboard.services import Services
 from database.connection import Connection
-from database.repositories import order_overrides, order_timelines, orders, status_names
+from database.repositories import order_overrides, order_timelines, orders, settings, status_names
 from database.repositories.order_overrides import OverrideRow
 from database.repositories.order_timelines import ItemRow, MarketingRow, PaymentRow, SumsRow
 from database.repositories.orders import Filter, Order
 from database.repositories.settings import ProjectRow
+from database.repositories.shown_orders import Hiding
 from database.repositories.status_names import GroupName, StatusName
 from web.problems import ProblemError
 
@@ -77,6 +79,16 @@ async def names(services: Services, projects: Collection[str] | None) -> Names:
     with marts_needed():
         async with services.database() as connection:
             return Names(await status_names.statuses(connection, wanted), await status_names.groups(connection, wanted))
+
+
+async def hidden(services: Services, query: OrderFilter, projects: Collection[str] | None) -> tuple[Hiding, ...]:
+    """What the settings of these projects (None: all) leave out of a query's orders."""
+    if not hiding.may_hide(query):
+        return ()
+    async with services.database() as connection:
+        rows = await settings.list_projects(connection)
+    seen = [row for row in rows if projects is None or row.project_id in projects]
+    return hiding.of_query(query, hiding.of_projects(seen))
 
 
 async def find_order(connection: Connection, project_id: str, order_id: str) -> Order:

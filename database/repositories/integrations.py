@@ -82,21 +82,27 @@ async def run_days(connection: Connection, project_id: str, timezone: str) -> li
             select generate_series(today - (%(days)s - 1), today, interval '1 day')::date as day
             from (select (now() at time zone %(zone)s)::date as today) as t
         ),
-        ended as (
+        -- Quarters of an hour first: days of all zones are made of them, and few have to be put in one.
+        quarters as (
             select
-                (started_at at time zone %(zone)s)::date as day, state, rows_new + rows_changed as rows,
-                extract(epoch from finished_at - started_at) as seconds
+                date_bin('15 minutes', started_at, '2000-01-01 00:00+00') as began_at,
+                count(*) filter (where state = 'success') as succeeded,
+                count(*) filter (where state <> 'success') as failed,
+                sum(rows_new + rows_changed) as rows,
+                sum(finished_at - started_at) filter (where state = 'success') as took,
+                count(finished_at) filter (where state = 'success') as timed
             from sync.runs
             where project_id = %(project)s and started_at >= now() - %(days)s * interval '1 day'
                 and kind not in ('replay', 'reconcile') and state <> 'running'
+            group by 1
         )
         select
             days.day,
-            count(*) filter (where state = 'success') as succeeded,
-            count(*) filter (where state in ('failed', 'abandoned')) as failed,
+            coalesce(sum(succeeded), 0)::bigint as succeeded,
+            coalesce(sum(failed), 0)::bigint as failed,
             coalesce(sum(rows), 0)::bigint as rows,
-            round(avg(seconds) filter (where state = 'success'), 3) as avg_seconds
-        from days left join ended using (day)
+            round(extract(epoch from sum(took)) / nullif(sum(timed), 0), 3) as avg_seconds
+        from days left join quarters on days.day = (began_at at time zone %(zone)s)::date
         group by days.day
         order by days.day
         """,

@@ -1,4 +1,4 @@
-"""Pages of orders as they are now, and their counts: marts.orders_current by indexes.
+"""Pages of orders as they are now: marts.orders_current by indexes.
 
 The first page of each filter is a range of an index of intermediate.int_orders__latest, project by project. Orders that
 were written since (sync.changed_orders) are computed on the spot and take their place among the others. A state is a
@@ -20,6 +20,7 @@ import psycopg
 from psycopg import sql
 
 from database.connection import Connection
+from database.repositories.shown_orders import Hiding, parts, shown
 
 State = Literal["ok", "near", "over"]
 STATES: tuple[State, ...] = ("over", "near", "ok")
@@ -73,6 +74,8 @@ class Filter:
     changed_to: datetime | None = None
     order_id: str | None = None
     order_prefix: str | None = None
+    hiding: tuple[Hiding, ...] = ()
+    """What is left out besides, by project; of each project at most one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +119,6 @@ class Page:
     next: str | None
     """Cursor of the page after this one; None if there is none."""
     previous: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    orders: int
-    ok: int
-    near: int
-    over: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +169,7 @@ async def page(
     place = None if cursor is None else _Place.decode(cursor, sort)
     is_backward = place is not None and place.is_backward
     descending = sort.descending != is_backward
-    conditions, values = _conditions(filter)
+    conditions, values = conditions_of(filter)
     key = _KEYS[sort.by]
     if filter.states == frozenset({"ok"}) and sort.by == "due":
         conditions.append(sql.SQL("o.due_key > now()"))  # says nothing new, but where in the index they begin
@@ -186,13 +181,21 @@ async def page(
             ).format(key=key, sign=sign)
         )
         values |= {"key": place.key, "key_order": place.order_id, "key_project": place.project_id}
+    found_parts, hiding = parts(filter.hiding)
+    names = {
+        "conditions": sql.SQL(" and ").join(conditions), "key": key,
+        "direction": sql.SQL("desc" if descending else "asc"),
+    }  # fmt: skip
     query = _PAGE.format(
         projects=_ALL_PROJECTS if filter.projects is None else _GIVEN_PROJECTS,
-        conditions=sql.SQL(" and ").join(conditions),
-        key=key,
-        direction=sql.SQL("desc" if descending else "asc"),
+        shown=shown(found_parts),
+        built=sql.SQL(" union all ").join(
+            _BUILT.format(of=part.of(sql.SQL("projects.project_id")), part=part.orders, **names) for part in found_parts
+        ),
         columns=_COLUMNS,
+        **names,
     )
+    values |= hiding
     # A plan of its own for each filter: a general one would not know which index fits.
     try:
         found = await connection.execute(query, {**values, "limit": limit + 1}, prepare=False)
@@ -215,22 +218,11 @@ async def page(
     )
 
 
-async def counts(connection: Connection, filter: Filter) -> Counts:  # noqa: A002
-    """How many orders there are in the filter, and in each state."""
-    conditions, values = _conditions(filter)
-    if filter.projects is not None:
-        conditions.append(sql.SQL("o.project_id = any(%(projects)s)"))
-    query = _COUNTS.format(conditions=sql.SQL(" and ").join(conditions))
-    row = await (await connection.execute(query, values, prepare=False)).fetchone()
-    assert row is not None
-    return Counts(**row)
-
-
 def _backward(place: _Place) -> _Place:
     return _Place(place.sort, place.key, place.order_id, place.project_id, is_backward=True)
 
 
-def _conditions(filter: Filter) -> tuple[list[sql.Composable], dict[str, Any]]:  # noqa: A002
+def conditions_of(filter: Filter) -> tuple[list[sql.Composable], dict[str, Any]]:  # noqa: A002
     """On `o`, rows of int_orders__latest; and the values they name. The projects are for the caller."""
     values: dict[str, Any] = {"projects": None if filter.projects is None else list(filter.projects)}
     found: list[sql.Composable] = [sql.SQL("true")]
@@ -303,22 +295,12 @@ _PAGE = sql.SQL(
 
     live as materialized (
         select o.* from intermediate.int_orders__live as o
-        where {conditions} and (%(projects)s::text[] is null or o.project_id = any(%(projects)s))
+        where {conditions} and {shown} and (%(projects)s::text[] is null or o.project_id = any(%(projects)s))
     ),
 
     listed as materialized (
         select * from (
-            select false as is_live, built.*
-            from projects
-            cross join lateral (
-                select o.{key}, o.order_id, o.project_id
-                from intermediate.int_orders__latest as o
-                where o.project_id = projects.project_id
-                    and (o.project_id, o.order_id) not in (select project_id, order_id from sync.changed_orders)
-                    and {conditions}
-                order by o.{key} {direction}, o.order_id {direction}
-                limit %(limit)s
-            ) as built
+            {built}
             union all
             select true, {key}, order_id, project_id from live
         ) as found
@@ -339,27 +321,20 @@ _PAGE = sql.SQL(
     order by o.{key} {direction}, o.order_id {direction}, o.project_id {direction}
     """
 )
-# The states are those of open orders with a limit, a small part of all: their own index counts them.
-_COUNTS = sql.SQL(
+# Of the orders as the last build knew them.
+_BUILT = sql.SQL(
     """
-    with live as materialized (select o.* from intermediate.int_orders__live as o where {conditions}),
-
-    built as not materialized (
-        select o.* from intermediate.int_orders__latest as o
-        where (o.project_id, o.order_id) not in (select project_id, order_id from sync.changed_orders) and {conditions}
-    ),
-
-    stated as (
-        select near_from, over_after from built where over_after is not null
-        union all
-        select near_from, over_after from live where over_after is not null
-    )
-
-    select
-        (select count(*) from built) + (select count(*) from live) as orders,
-        count(*) filter (where near_from > now() and over_after >= now()) as ok,
-        count(*) filter (where near_from <= now() and over_after >= now()) as near,
-        count(*) filter (where over_after < now()) as over
-    from stated
+    select false as is_live, built.*
+    from projects
+    cross join lateral (
+        select o.{key}, o.order_id, o.project_id
+        from intermediate.int_orders__latest as o
+        where o.project_id = projects.project_id
+            and (o.project_id, o.order_id) not in (select project_id, order_id from sync.changed_orders)
+            and {conditions} and {part}
+        order by o.{key} {direction}, o.order_id {direction}
+        limit %(limit)s
+    ) as built
+    where {of}
     """
 )

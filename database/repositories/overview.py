@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
+from psycopg import sql
 
 from database.connection import Connection
+from database.repositories.shown_orders import Hiding, open_shown
 from database.repositories.words import ErrorWord
 
 _KINDS = ["pull", "backfill", "import"]
@@ -115,10 +117,15 @@ async def sync_states(connection: Connection, project_ids: Sequence[str]) -> dic
     }  # fmt: skip
 
 
-async def order_counts(connection: Connection, project_ids: Sequence[str]) -> dict[str, OrderCounts] | None:
-    """Counts of these projects, as marts.orders_current has them; None before the marts have been built."""
+async def order_counts(
+    connection: Connection, project_ids: Sequence[str], hiding: Sequence[Hiding] = ()
+) -> dict[str, OrderCounts] | None:
+    """Counts of these projects, as marts.orders_current has them, without those that are hidden; None before the marts
+    have been built."""
+    shown, values = open_shown(hiding)
+    query = _ORDERS.format(shown=shown)
     try:
-        cursor = await connection.execute(_ORDERS, {"projects": list(project_ids)}, prepare=False)
+        cursor = await connection.execute(query, {**values, "projects": list(project_ids)}, prepare=False)
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         return None
     return {row.pop("project_id"): OrderCounts(**row) for row in await cursor.fetchall()}
@@ -167,16 +174,17 @@ async def waiting(connection: Connection, project_ids: Sequence[str]) -> dict[st
 
 
 # Orders that were written since the last build are computed on the spot and count in place of what the build knew.
-_ORDERS = """
+_ORDERS = sql.SQL(
+    """
     with live as materialized (
-        select project_id, is_closed, near_from, over_after from intermediate.int_orders__live
-        where project_id = any(%(projects)s)
+        select project_id, is_closed, near_from, over_after from intermediate.int_orders__live as o
+        where project_id = any(%(projects)s) and {shown}
     ),
 
     opened as (
         select project_id, count(*) as open
         from intermediate.int_orders__latest as o
-        where project_id = any(%(projects)s) and not is_closed
+        where project_id = any(%(projects)s) and not is_closed and {shown}
             and (project_id, order_id) not in (select project_id, order_id from sync.changed_orders)
         group by project_id
         union all
@@ -188,7 +196,7 @@ _ORDERS = """
             count(*) filter (where near_from <= now() and over_after >= now()) as n_near,
             count(*) filter (where over_after < now()) as n_over
         from intermediate.int_orders__latest as o
-        where project_id = any(%(projects)s) and over_after is not null
+        where project_id = any(%(projects)s) and over_after is not null and {shown}
             and (project_id, order_id) not in (select project_id, order_id from sync.changed_orders)
         group by project_id
         union all
@@ -207,4 +215,5 @@ _ORDERS = """
             coalesce(sum(n_over), 0)::bigint as over
         from stated where stated.project_id = p.project_id
     ) as s
-"""
+    """
+)

@@ -29,8 +29,12 @@ async def stage_averages(
     until: date | None,
     group: str | None = None,
     is_urgent: bool | None = None,
+    without: Sequence[tuple[str, str]] = (),
 ) -> list[StageAverage]:
-    """Of orders that last left the stage from one local date to another, both included."""
+    """Of orders that last left the stage from one local date to another, both included.
+
+    `without`: projects, each with a group that is left out.
+    """
     cursor = await connection.execute(
         """
         select status_group_id, status_group_name, sum(orders)::bigint as orders,
@@ -44,6 +48,9 @@ async def stage_averages(
             and (%(until)s::date is null or period_start <= %(until)s)
             and (%(group)s::text is null or status_group_id = %(group)s)
             and (%(urgent)s::boolean is null or is_urgent = %(urgent)s)
+            and (project_id, status_group_id) not in (
+                select * from unnest(%(without_projects)s::text[], %(without_groups)s::text[])
+            )
         group by status_group_id, status_group_name
         order by length(status_group_id), status_group_id, status_group_name
         """,
@@ -53,6 +60,9 @@ async def stage_averages(
             "until": until,
             "group": group,
             "urgent": is_urgent,
+            "without_projects": [project for project, _ in without],
+            "without_groups": [group for _, group in without],
         },
+        prepare=False,  # a plan of its own: a general one would read all days
     )
     return [StageAverage(**row) for row in await cursor.fetchall()]

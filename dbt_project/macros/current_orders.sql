@@ -6,6 +6,14 @@
 {% macro orders_now(relation) -%}
 {#- Read once per query, not per row. -#}
 {%- set now_us = '(select ' ~ epoch_us(current_instant()) ~ ')' -%}
+{%- set stage_working_us -%}
+    latest.stage_worked_us + case
+        when not latest.is_open then 0
+        when latest.entered_us > {{ now_us }} then 0
+        when latest.is_always_open then {{ now_us }} - latest.entered_us
+        else {{ worked_us('today', us_in_day(now_us)) }} - {{ worked_us('entry_day', us_in_day('latest.entered_us')) }}
+    end
+{%- endset -%}
 select
     latest.project_id,
     latest.order_id,
@@ -20,15 +28,7 @@ select
     latest.closed_at,
     latest.is_urgent,
     -- An event dated in the future has not begun to count.
-    {{ seconds_of(
-        'latest.stage_worked_us + case'
-        ~ ' when not latest.is_open then 0'
-        ~ ' when latest.entered_us > ' ~ now_us ~ ' then 0'
-        ~ ' when latest.is_always_open then ' ~ now_us ~ ' - latest.entered_us'
-        ~ ' else ' ~ worked_us('today', us_in_day(now_us))
-        ~ ' - ' ~ worked_us('entry_day', us_in_day('latest.entered_us'))
-        ~ ' end'
-    ) }} as stage_working_seconds,
+    {{ seconds_of(stage_working_us) }} as stage_working_seconds,
     latest.sla_limit_seconds,
     {{ sla_state_at(current_instant(), 'latest.near_from', 'latest.over_after') }} as sla_state,
     latest.sla_near_at,
@@ -41,7 +41,8 @@ select
     latest.over_after,
     latest.changed_key,
     latest.created_key,
-    latest.due_key
+    latest.due_key,
+    {{ stage_working_us }} as stage_working_us
 from {{ relation }} as latest
 left join {{ ref('int_calendars__days') }} as today
     on latest.calendar_id = today.calendar_id

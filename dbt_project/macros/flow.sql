@@ -1,12 +1,10 @@
-{# Which bucket a value falls in: 1 below the first bound, then one more at each bound; 0 if the value is not known. #}
-{% macro bucket_number(value, bounds, factor) -%}
-    case
-        when {{ value }} is null then 0
-        {% for bound in bounds -%}
-        when {{ value }} < {{ bound * factor }} then {{ loop.index }}
-        {% endfor -%}
-        else {{ bounds | length + 1 }}
-    end
+{# Which bucket a whole number falls in: 1 below the first bound, then one more at each bound; 0 if it is not known. #}
+{% macro bucket_number(value, bounds, factor) %}{{ return(adapter.dispatch('bucket_number')(value, bounds, factor)) }}{% endmacro %}
+{# Each `when` of a case would compute the value once more. #}
+{% macro postgres__bucket_number(value, bounds, factor) -%}
+    coalesce(width_bucket({{ value }}, cast(array[
+        {%- for bound in bounds -%}{{ bound * factor }}{{ ', ' if not loop.last }}{%- endfor -%}
+    ] as bigint[])) + 1, 0)
 {%- endmacro %}
 
 {# The same bucket in words: `unknown`, `< 1 h`, `1-4 h`, `>= 72 h`. #}

@@ -97,8 +97,9 @@
     revoke all on function intermediate.compute_orders(text[], text[]) from public;
 
     -- The orders that wait, with the owner's rights, as a view has them. In portions: some joins are each with each after all.
+    -- Restricted, so that a query of orders_current may count those of the last build by several processes.
     create or replace function {{ live_orders() }} returns setof {{ this }}
-    language plpgsql stable security definer set search_path = pg_catalog, pg_temp rows 100 as $body$
+    language plpgsql stable parallel restricted security definer set search_path = pg_catalog, pg_temp rows 100 as $body$
     declare
         portion record;
     begin

@@ -16,6 +16,15 @@
     ) as {{ alias }} on true
 {%- endmacro %}
 
+{# All rows of `relation` that satisfy `condition`, for the end of a FROM clause. On PostgreSQL a look-up for each row before it,
+   also where the planner, which knows little of ranges of another table, would read all of the relation: `offset`. #}
+{% macro join_found(alias, relation, condition) %}
+    {{- return(adapter.dispatch('join_found')(alias, relation, condition)) -}}
+{% endmacro %}
+{% macro postgres__join_found(alias, relation, condition) -%}
+    cross join lateral (select * from {{ relation }} as candidate where {{ condition }} offset 0) as {{ alias }}
+{%- endmacro %}
+
 {# Values of `expression` in the order of `order_by`, of the rows where `condition`; null if there are none. #}
 {% macro collect(expression, order_by, condition) %}
     {{- return(adapter.dispatch('collect')(expression, order_by, condition)) -}}

@@ -77,6 +77,18 @@
     (date '1970-01-01' + cast({{ day_number }} as integer))
 {%- endmacro %}
 
+{# The instants at which a UTC date begins and ends. #}
+{% macro start_of_utc_date(utc_day) -%}
+    {{ instant_of(day_of_date(utc_day) ~ ' * ' ~ us_per_day()) }}
+{%- endmacro %}
+{% macro end_of_utc_date(utc_day) -%}
+    {{ instant_of('(' ~ day_of_date(utc_day) ~ ' + 1) * ' ~ us_per_day()) }}
+{%- endmacro %}
+
+{% macro thirty_days_ago() -%}
+    ({{ current_instant() }} - interval '30 days')
+{%- endmacro %}
+
 {# Integer division; calendars begin on day 1, so that instants before 1970, which it would round up, find no day. #}
 {% macro day_of_us(us) -%}
     (({{ us }}) / {{ us_per_day() }})

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from dashboard.orders.counting import Counting
-from database.repositories.orders import Counts, Filter
+from database.repositories.order_counts import Counts
+from database.repositories.orders import Filter
 
 pytestmark = pytest.mark.anyio
 

@@ -1,16 +1,27 @@
-{#- Each filter of database/repositories/orders.py finds its first page as a range of one of these. -#}
+{#- Each filter of database/repositories/orders.py finds its first page as a range of one of these, and what is hidden
+    (shown_orders.py) is counted by them. -#}
 {%- set with_limit = 'over_after is not null' -%}
+{%- set of_states = [
+    'project_id', 'over_after', 'near_from', 'last_status_group_id', 'last_status_id', 'order_id',
+] -%}
+{#- All that rpt_ageing reads of them. -#}
+{%- set of_open_orders = [
+    'project_id', 'last_status_group_id', 'is_urgent', 'started_at', 'order_created_at', 'near_from', 'over_after', 'is_open',
+    'entered_us', 'calendar_id', 'is_always_open', 'stage_worked_us', 'order_id',
+] -%}
 {%- set indexes = [
     {'columns': ['project_id', 'order_id text_pattern_ops'], 'unique': true},
     {'columns': ['project_id', 'changed_key', 'order_id']},
     {'columns': ['project_id', 'created_key', 'order_id', 'changed_key']},
     {'columns': ['project_id', 'due_key', 'order_id', 'near_from', 'over_after']},
-    {'columns': ['project_id', 'is_closed', 'changed_key', 'order_id']},
+    {'columns': ['project_id', 'is_closed', 'changed_key', 'order_id', 'last_status_group_id', 'last_status_id']},
+    {'columns': ['project_id', 'created_key', 'order_id'], 'where': 'not is_closed'},
+    {'columns': of_open_orders, 'where': 'not is_closed'},
     {'columns': ['project_id', 'last_status_group_id', 'changed_key', 'order_id', 'is_closed']},
     {'columns': ['project_id', 'last_status_id', 'changed_key', 'order_id', 'is_closed']},
     {'columns': ['project_id', 'changed_key', 'order_id'], 'where': 'is_urgent'},
     {'columns': ['project_id', 'changed_key', 'order_id', 'near_from', 'over_after'], 'where': with_limit},
-    {'columns': ['project_id', 'over_after', 'near_from'], 'where': with_limit},
+    {'columns': of_states, 'where': with_limit},
 ] -%}
 {{
     config(

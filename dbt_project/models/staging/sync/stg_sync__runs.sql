@@ -11,5 +11,6 @@ select
     rows_new,
     rows_changed,
     rows_unchanged,
-    rows_failed
+    rows_failed,
+    is_summed
 from {{ source('sync', 'runs') }}
