@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
@@ -19,6 +20,12 @@ from database.encryption import Keyring, new_key
 from database.environment import Environment
 
 pytest_plugins = ["tests.support.child_coverage", "tests.support.distribution"]
+
+# As Hypothesis does by itself where CI is set: timing decides no test.
+hypothesis.settings.register_profile(
+    "crm-elt", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("crm-elt")
 
 _TEMPLATE = "template_migrated"
 _numbers = itertools.count(1)
