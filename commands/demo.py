@@ -47,6 +47,10 @@ def add_to(application: typer.Typer) -> None:
 
 def demo(
     serve_after: Annotated[bool, typer.Option("--serve/--no-serve", help="Go on serving until Ctrl-C.")] = True,
+    lives: Annotated[
+        bool,
+        typer.Option("--live/--still", help="Let something happen at each CRM while it serves."),
+    ] = True,
     as_json: JsonFlag = False,
 ) -> None:
     """Run everything on simulated CRM accounts: pull, webhooks, marts, figures; then serve until Ctrl-C.
@@ -77,8 +81,8 @@ def demo(
                 print_figures(result)
             if serve_after and not stop.is_set():
                 start_services(supervisor, stack, already=frozenset({"ingest", "relay"}))
-                changes = threading.Thread(target=_keep_changing, args=(accounts, stopping), daemon=True)
-                changes.start()
+                if lives:
+                    threading.Thread(target=_keep_changing, args=(accounts, stopping), daemon=True).start()
                 logins = asyncio.run(add_users(stack, [account.project_id for account in accounts.shops[:1]]))
                 serve(supervisor, stack, stop, logins)
         finally:

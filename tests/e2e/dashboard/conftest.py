@@ -30,7 +30,9 @@ _demo = contextlib.ExitStack()
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """`crm-elt demo`, until it serves, which ends with Ctrl-C and leaves nothing behind.
+    """`crm-elt demo --still`, until it serves, which ends with Ctrl-C and leaves nothing behind.
+
+    What the tests let happen at a CRM is all that happens, so that what a build counted can be counted again.
 
     CRM_ELT_TEST_DEMO names the home of one that serves already, to write tests.
     """
@@ -51,7 +53,7 @@ def _served_demo(home: Path) -> Iterator[Demo]:
     variables = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     ports = {f"CRM_ELT_{name}_PORT": str(free_port()) for name in ("INGEST", "DASHBOARD", "DAGSTER", "DOCS")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "demo"],
+        [sys.executable, "-m", "cli", "demo", "--still"],
         cwd=ROOT, env={**variables, **ports, "CRM_ELT_HOME": str(home), "COLUMNS": "200"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
