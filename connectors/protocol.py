@@ -236,6 +236,9 @@ class Vocabulary:
     status of another group."""
     payment_statuses: Mapping[str, str] = field(default_factory=dict)
     """A payment's status -> pending, paid, cancelled or refunded."""
+    announced: frozenset[str] | None = None
+    """Fields of orders and customers of whose changes the CRM tells by itself. Before others are written, the object is
+    read, so that nobody's change is overwritten unseen. None: it tells of all."""
 
 
 @dataclass(frozen=True, slots=True)

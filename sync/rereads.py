@@ -79,7 +79,7 @@ async def reread(
     if wrong := next((error for error in results.values() if isinstance(error, ConfigError)), None):
         await disable(connection, project_id, wrong)
     if found:
-        results |= await _apply(pool, connection, account, stream, found, trigger, elapsed, lookup)
+        results |= await apply(pool, connection, account, stream, found, trigger, elapsed, lookup)
     return results
 
 
@@ -111,7 +111,7 @@ async def _ask(
     return dict(zip(crm_ids, answers, strict=True))
 
 
-async def _apply(
+async def apply(
     pool: Pool,
     connection: Connection,
     account: ProjectAccount,
@@ -121,6 +121,7 @@ async def _apply(
     elapsed: float,
     lookup: Lookup,
 ) -> dict[str, dict[str, Any]]:
+    """Land what the CRM answered, in one transaction, and apply it: for each id what that changed."""
     # What others had waiting is applied along with it, or somebody else applies all of it: so these objects' own are
     # counted in core and among the dead letters, not as what the drain did.
     project_id, ids = account.project_id, list(found)

@@ -9,6 +9,7 @@ from typing import Any
 from connectors.protocol import Vocabulary
 
 VOCABULARY = Vocabulary(
+    announced=frozenset({"status"}),
     status_groups={
         "1": "PENDING",
         "2": "CONFIRMED",

@@ -49,6 +49,9 @@ class Context:
     retries: int
     target: Target | None
     """None: nothing is sent."""
+    lookup: Lookup
+    announced: frozenset[str] | None = None
+    """As `Vocabulary.announced`."""
     loaded_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -98,4 +101,6 @@ async def open_context(
         slots=int(settings["max_concurrent_requests"]),
         retries=int(settings["retry_attempts"]),
         target=target,
+        lookup=lookup,
+        announced=cast("PushingConnector", connector).vocabulary.announced if pushes else None,
     )

@@ -17,6 +17,7 @@ from database.connection import Connection, Pool, is_lost
 from database.repositories import outbox
 from database.repositories.outbox import ORDERLESS_SECONDS, Lane
 from sync.tracebacks import frames
+from sync.two_way import outbound_reading
 from sync.two_way.outbound_breaker import Breaker
 from sync.two_way.outbound_change import Outgoing
 from sync.two_way.outbound_context import Context, Target
@@ -181,6 +182,7 @@ class ProjectSender:
         crm_ids: dict[str, str] = {}
         left = list(batch)
         try:
+            left = batch = await self._looked_at_again(batch)
             payments = [out for out in batch if out.entity == "payment"]
             others = [out for out in batch if out.entity != "payment"]
             if others:
@@ -206,6 +208,21 @@ class ProjectSender:
                 raise  # who takes this over looks first at what has been sent
             _log.error("outbound_broken", project_id=self.context.project_id, exc_info=error)
             await self._put_off(left, error)  # one object's trouble must not stop the others
+
+    async def _looked_at_again(self, batch: Sequence[Outgoing]) -> list[Outgoing]:
+        """The batch, once those of it that may have been changed at the CRM were read there and compared anew."""
+        behind = [out for out in batch if outbound_reading.is_to_be_read(self.context, out)]
+        was_read = await outbound_reading.read(self.pool, self.context, behind) if behind else []
+        if not was_read:
+            return list(batch)
+        rows = [row for out in was_read for row in out.rows]
+        read_again = {id(out) for out in was_read}
+        async with self.pool.connection() as connection, connection.transaction():
+            prepared = await prepare(connection, self.context, rows)
+            await self._settle_broken(connection, prepared)
+        self.done.skipped += prepared.skipped
+        self.done.failed += sum(len(found) for _, found, _ in prepared.broken)
+        return [*(out for out in batch if id(out) not in read_again), *prepared.outgoing]
 
     async def _push(self, outgoing: Sequence[Outgoing]) -> dict[str, str]:
         """Push objects of one kind, and write down what became of them. Lane -> id at the CRM of those that it took."""
