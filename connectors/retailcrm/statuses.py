@@ -32,6 +32,7 @@ PAYMENT_STATUS_CODES: Mapping[str, tuple[str, ...]] = {
 the last ones say no more than that it is not paid."""
 
 VOCABULARY = Vocabulary(
+    announced=frozenset({"status"}),  # the rest is in the history, which is pulled
     statuses={
         **DEFAULT_STATUS_MAP,
         # Of the statuses of a group, those that say no more than the warehouse does: a new account has them.

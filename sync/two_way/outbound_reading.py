@@ -1,7 +1,7 @@
 """Reads objects at the CRM before they are changed there, where nobody would have told of somebody else's change.
 
-What was read is landed and applied like all that comes from the CRM. Then both sides are compared anew, so that what both
-have changed is seen as the conflict that it is.
+What was read is landed and applied like all that comes from the CRM. Then both sides are compared anew: what both have
+changed is seen as the conflict that it is.
 """
 
 from __future__ import annotations
