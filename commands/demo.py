@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import httpx
 import typer
 
-from commands import demo_two_way
+from commands import demo_troubles, demo_two_way
 from commands.build import build_marts
 from commands.demo_users import add_users
 from commands.failures import CommandError
@@ -136,6 +136,9 @@ def run_main_job(stack: Stack, accounts: DemoAccounts, supervisor: Supervisor) -
     _change_others(accounts.others, ingest)
     asyncio.run(_settle(stack))
     asyncio.run(demo_two_way.show(stack, accounts.shops[0], ingest))
+    asyncio.run(demo_troubles.make(stack, accounts.shops[0], ingest))
+    resynced_id = next(account.project_id for account in accounts.others if account.crm == "retailcrm")
+    asyncio.run(demo_troubles.compare(stack, accounts.shops[0].project_id, resynced_id))
     asyncio.run(_settle(stack))
     result = build_marts(stack)
     if result.failed:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
@@ -12,6 +14,7 @@ import httpx
 from commands.failures import CommandError
 from commands.output import console
 from commands.stack import Stack
+from database.connection import Pool
 from database.repositories import mappings, vms
 
 if TYPE_CHECKING:
@@ -23,6 +26,40 @@ _SHIPPED = "transferred_to_delivery"
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Warehouse:
+    """VMS of one account: it tells of its changes over HTTP."""
+
+    pool: Pool
+    account: KeyCrmAccount
+    address: str
+    client: httpx.AsyncClient
+
+    async def send(self, entity: str, op: str = "create", **data: Any) -> int:
+        """Its id there. Raises CommandError if the change is refused."""
+        answer = await self.client.post(
+            self.address,
+            params={"token": self.account.webhook_secret},
+            json={"entity": entity, "op": op, "data": data},
+        )
+        if answer.status_code != 200:
+            raise CommandError(f"The ingest API refused a change of VMS: {answer.text[:300]}")
+        return int(answer.json()["id"])
+
+    async def crm_id(self, entity: str, vms_id: int) -> int | None:
+        """Of the object at the CRM, if it is there."""
+        async with self.pool.connection() as connection:
+            known = await mappings.by_vms_id(connection, self.account.project_id, entity, [vms_id])
+        crm_id = known[vms_id].crm_entity_id if vms_id in known else None
+        return None if crm_id is None else int(crm_id)
+
+
+@asynccontextmanager
+async def warehouse(stack: Stack, account: KeyCrmAccount, ingest: str) -> AsyncIterator[Warehouse]:
+    async with stack.pool() as pool, httpx.AsyncClient(timeout=30, trust_env=False) as client:
+        yield Warehouse(pool, account, f"{ingest}/webhooks/vms/{account.project_id}", client)
+
+
 async def show(stack: Stack, account: KeyCrmAccount, ingest: str) -> None:
     """Make an order as VMS does, over HTTP, follow it to KeyCRM, and follow its next status back.
 
@@ -31,43 +68,31 @@ async def show(stack: Stack, account: KeyCrmAccount, ingest: str) -> None:
     project_id, state = account.project_id, account.seeded.state
     sku = next(offer.fields["sku"] for offer in state.catalog.offers if offer.fields["sku"])
     shipped = next(row.fields for row in state.dictionaries["statuses"] if row.fields["alias"] == _SHIPPED)
-    async with stack.pool() as pool, httpx.AsyncClient(timeout=30, trust_env=False) as client:
-
-        async def send(entity: str, **data: Any) -> int:
-            answer = await client.post(
-                f"{ingest}/webhooks/vms/{project_id}",
-                params={"token": account.webhook_secret},
-                json={"entity": entity, "op": "create", "data": data},
-            )
-            if answer.status_code != 200:
-                raise CommandError(f"The ingest API refused a change of VMS: {answer.text[:300]}")
-            return int(answer.json()["id"])
+    async with warehouse(stack, account, ingest) as ours:
 
         async def at_crm() -> int | None:
-            async with pool.connection() as connection:
-                known = await mappings.by_vms_id(connection, project_id, "order", [order_id])
-            crm_id = known[order_id].crm_entity_id if order_id in known else None
-            return int(crm_id) if crm_id is not None and int(crm_id) in state.orders.rows else None
+            crm_id = await ours.crm_id("order", order_id)
+            return crm_id if crm_id in state.orders.rows else None
 
         async def in_vms() -> str | None:
-            async with pool.connection() as connection:
+            async with ours.pool.connection() as connection:
                 (row,) = await vms.load(connection, project_id, "order", [order_id])
             return None if row["status"] == "PENDING" else str(row["status"])
 
         async def article() -> bool | None:
-            async with pool.connection() as connection:
+            async with ours.pool.connection() as connection:
                 return await vms.has_article(connection, project_id, sku) or None
 
-        await _until(article, f"the article {sku} in vms")
-        customer_id = await send("customer", full_name="Олена Коваль", phone="+380671112233")
+        await until(article, f"the article {sku} in vms")
+        customer_id = await ours.send("customer", full_name="Олена Коваль", phone="+380671112233")
         begun = time.monotonic()
-        order_id = await send("order", customer_id=customer_id, items=[{"sku": sku, "quantity": 2}])
-        crm_id = await _until(at_crm, f"order {order_id} of vms at KeyCRM")
+        order_id = await ours.send("order", customer_id=customer_id, items=[{"sku": sku, "quantity": 2}])
+        crm_id = await until(at_crm, f"order {order_id} of vms at KeyCRM")
         there = time.monotonic() - begun
         begun = time.monotonic()
         await asyncio.to_thread(state.change_status, crm_id, shipped["id"])
         await asyncio.to_thread(state.webhooks.wait_idle, _SECONDS)
-        status = await _until(in_vms, f"the status of KeyCRM's order {crm_id} in vms")
+        status = await until(in_vms, f"the status of KeyCRM's order {crm_id} in vms")
         back = time.monotonic() - begun
     console.print(
         f"{project_id}: order {order_id}, made in vms, was at KeyCRM as {crm_id} after {there:.1f} s; "
@@ -76,7 +101,8 @@ async def show(stack: Stack, account: KeyCrmAccount, ingest: str) -> None:
     )
 
 
-async def _until(look: Callable[[], Awaitable[T | None]], what: str) -> T:
+async def until(look: Callable[[], Awaitable[T | None]], what: str) -> T:
+    """What `look` finds. Raises CommandError if that takes longer than a minute."""
     until = time.monotonic() + _SECONDS
     while (found := await look()) is None:
         if time.monotonic() > until:
