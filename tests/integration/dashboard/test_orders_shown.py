@@ -94,11 +94,11 @@ def test_the_list_leaves_out_what_the_settings_hide_and_counts_it(viewer: httpx.
 
 def test_pages_of_the_list_follow_on_one_another(viewer: httpx.Client) -> None:
     seen: list[str] = []
-    cursor = None
+    after = None
     while True:
-        answer = viewer.get("/api/orders", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        answer = viewer.get("/api/orders", params={"limit": 2, **({"after": after} if after else {})}).json()
         seen += [order["order_id"] for order in answer["items"]]
-        if (cursor := answer["next"]) is None:
+        if (after := answer["next"]) is None:
             break
     assert (len(seen), set(seen)) == (6, SHOWN)
 
