@@ -41,11 +41,7 @@ class OrderState:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the last whole record is the last word."""
-        return self.has_items and (
-            self.source_updated_at is None
-            or (self.items_updated_at is not None and self.items_updated_at >= self.source_updated_at)
-        )
+        return is_whole(self.has_items, self.items_updated_at, self.source_updated_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +299,13 @@ _PAYMENTS = _Table(
     ),
     {},
 )
+
+
+def is_whole(has_items: bool, items_updated_at: datetime | None, source_updated_at: datetime | None) -> bool:
+    """Whether the last whole record of an order is the last word on it."""
+    if not has_items:
+        return False
+    return source_updated_at is None or (items_updated_at is not None and items_updated_at >= source_updated_at)
 
 
 async def order_states(

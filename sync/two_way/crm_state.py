@@ -19,7 +19,7 @@ from uuid import UUID
 
 from connectors.protocol import Vocabulary
 from database.connection import Connection
-from database.repositories import crm_objects, ledger, mappings
+from database.repositories import core, crm_objects, ledger, mappings
 from database.repositories.crm_objects import ArticleRow, CustomerRow, LineRow, OrderRow, PaymentRow
 from sync.projects import Project
 from sync.two_way.objects import CrmObject, Entity, Value, moment, money, quantity, sorted_lines, text
@@ -142,7 +142,11 @@ def without_overtaken(item: CrmObject, known_at: datetime, written: Mapping[str,
 
 def order(row: OrderRow, lines: Sequence[LineRow], words: Words, customers: Mapping[str, int]) -> CrmObject:
     """An order; `customers` are ids of vms by those of the CRM. One that the CRM has deleted is cancelled."""
-    is_whole = _is_whole(row) if row.has_items or words.needs_whole else True
+    is_whole = (
+        core.is_whole(row.has_items, row.items_updated_at, row.source_updated_at)
+        if row.has_items or words.needs_whole
+        else True
+    )
     fields: dict[str, Value] = {}
     as_vms: dict[str, Value] = {}
 
@@ -196,15 +200,6 @@ def order(row: OrderRow, lines: Sequence[LineRow], words: Words, customers: Mapp
             "customer_id": row.customer_id,
             "status_id": row.status_id,
         },
-    )
-
-
-def _is_whole(row: OrderRow) -> bool:
-    """Whether the last whole record is the last word."""
-    if not row.has_items:
-        return False
-    return row.source_updated_at is None or (
-        row.items_updated_at is not None and row.items_updated_at >= row.source_updated_at
     )
 
 

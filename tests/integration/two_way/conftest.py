@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from connectors.keycrm.simulator import SimulatorState, create_app
 from database.connection import open_pool
 from database.encryption import Keyring
+from tests.integration.two_way.keycrm_sides import KEY
+from tests.support.http_server import serve
 from tests.support.world import World
 
 
@@ -28,3 +31,15 @@ async def shop(world: World) -> World:
         " ('shop', '1', 'New'), ('shop', '2', 'Agreed'), ('shop', '3', 'On its way'), ('shop', '9', 'Off')"
     )
     return world
+
+
+@pytest.fixture
+def state() -> SimulatorState:
+    """A KeyCRM account."""
+    return SimulatorState(api_key=KEY, rate_limit=0)
+
+
+@pytest.fixture
+def base_url(state: SimulatorState) -> Iterator[str]:
+    with serve(create_app(state)) as url:
+        yield f"{url}/v1"

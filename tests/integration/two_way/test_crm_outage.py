@@ -8,17 +8,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from connectors import registry
-from connectors.keycrm.simulator import SimulatorState, create_app
+from connectors.keycrm.simulator import SimulatorState
 from sync.pull import pull_project
 from sync.two_way import outbound_breaker
 from tests.integration.two_way.keycrm_sides import KEY, open_differences
-from tests.support.http_server import serve
 from tests.support.relaying import running_relay, until
 from tests.support.vms_changes import insert
 from tests.support.world import World
@@ -35,17 +33,6 @@ PROBES = 4
 WORDS = ("CONFIRMED", "PROCESSING", "SHIPPED")
 STATUSES = {"CONFIRMED": 2, "PROCESSING": 3, "SHIPPED": 4}
 """Word -> group of the CRM's statuses."""
-
-
-@pytest.fixture
-def state() -> SimulatorState:
-    return SimulatorState(api_key=KEY, rate_limit=0)
-
-
-@pytest.fixture
-def base_url(state: SimulatorState) -> Iterator[str]:
-    with serve(create_app(state)) as url:
-        yield f"{url}/v1"
 
 
 @pytest.fixture

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from connectors import registry
-from connectors.keycrm.simulator import SimulatorState, create_app
+from connectors.keycrm.simulator import SimulatorState
 from connectors.keycrm.simulator_faults import Faults
 from sync.normalise import drain
 from sync.pull import pull_project
 from sync.two_way import inbound
 from sync.two_way.outbound import send_due
 from tests.integration.two_way.keycrm_sides import KEY, open_differences
-from tests.support.http_server import serve
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def state() -> SimulatorState:
-    return SimulatorState(api_key=KEY, rate_limit=0)
-
-
-@pytest.fixture
-def base_url(state: SimulatorState) -> Iterator[str]:
-    with serve(create_app(state)) as url:
-        yield f"{url}/v1"
 
 
 async def send(world: World) -> Any:

@@ -21,6 +21,7 @@ from connectors.keycrm.simulator import SimulatorState, create_app
 from connectors.keycrm.simulator_bodies import order_context
 from sync.normalise import drain
 from sync.pull import pull_project
+from sync.two_way import inbound
 from tests.integration.two_way.keycrm_sides import KEY, open_differences
 from tests.support.http_server import serve
 from tests.support.murderous import Murderous
@@ -197,6 +198,8 @@ async def test_a_relay_killed_again_and_again_loses_nothing_and_sends_nothing_tw
         news = await open_differences(world)
         assert all(name.startswith("article ") for name in news)
         assert [given for given in news.values() if given != ({"purchased_price": "0.00"}, set(), ())] == []
+        await inbound.apply_due(world.pool, project_id="print", wait=True)
+        assert await open_differences(world) == {}
     assert app.kills.total() == KILLS
     assert starts == KILLS + 1
     assert "Traceback" not in log.read_text()
