@@ -174,7 +174,7 @@ async def undone(request: Request, identity: Identity, audit_id: int, *, togethe
 
 
 def keyring_of(request: Request) -> Keyring:
-    """Only compares stored secrets with themselves here: no section holds one."""
+    """Seals a new webhook secret, and tells stored secrets from others."""
     return Keyring.load(environment_of(request))
 
 
@@ -207,7 +207,13 @@ def _said(page: Shell, shown: SectionPage, result: ApplyResult) -> str:
     if not count:
         return _("Nothing was changed.")
     text = translations(page.language).ngettext("Saved: %(count)s change.", "Saved: %(count)s changes.", count)
-    return f"{text % {'count': count}} {_(COUNTS_LATER)}" if shown.is_measured else text % {"count": count}
+    told = [text % {"count": count}]
+    if shown.is_measured:
+        told.append(_(COUNTS_LATER))
+    if shown.name == "address":
+        own = f"{result.project_ids[0]}: "
+        told += [f"{_(note.removeprefix(own))}." for note in result.notes if note.startswith(own)]
+    return " ".join(told)
 
 
 async def _answer(
