@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from dashboard import cursors
 from dashboard.guard import Admin, Viewer, visible_project
 from dashboard.identity import Identity
 from dashboard.numbers import LARGEST_ID, whole
@@ -85,9 +86,9 @@ async def overview(request: Request, identity: Viewer, project_id: str) -> Respo
     project = await visible_project(services_of(request), identity, project_id)
     page = await pages.shell(request, identity, "settings")
     async with services_of(request).database() as connection:
-        changes = await history.last_changes(connection, project_id, limit=50)
+        found = await history.last_changes(connection, project_id, after=_after(request), limit=50)
     return pages.answer(
-        request, page, "settings/overview.html", project=project, sections=SECTION_PAGES, changes=changes
+        request, page, "settings/overview.html", project=project, sections=SECTION_PAGES, history=found
     )
 
 
@@ -216,15 +217,20 @@ def _said(page: Shell, shown: SectionPage, result: ApplyResult) -> str:
     return " ".join(told)
 
 
+def _after(request: Request) -> int | None:
+    """Where the page of last changes begins. Raises ProblemError, 400."""
+    return cursors.id_of(request.query_params.get("after"))
+
+
 async def _answer(
     request: Request, page: Shell, project: ProjectRow, shown: SectionPage, known: Known, view: View, *,
     status: int = 200,
 ) -> Response:  # fmt: skip
     async with services_of(request).database() as connection:
-        changes = await history.last_changes(connection, project.project_id, section=shown.name)
+        found = await history.last_changes(connection, project.project_id, section=shown.name, after=_after(request))
     context: dict[str, Any] = {
         "project": project, "section": shown, "sections": SECTION_PAGES, "known": known, "view": view,
-        "changes": changes, "rows": lambda name: filled_rows(view.fields, name),
+        "history": found, "rows": lambda name: filled_rows(view.fields, name),
         "week": lambda name: week.week_of(view.fields, name),
     }  # fmt: skip
     return pages.answer(request, page, shown.template, status=status, **context)
