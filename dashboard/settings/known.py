@@ -69,6 +69,9 @@ async def load_known(connection: Connection, row: ProjectRow) -> Known:
     groups = await dictionaries.load_groups(connection, row.project_id)
     statuses = await dictionaries.load_statuses(connection, row.project_id)
     return Known(
-        {group.status_group_id: group for group in groups}, {status.status_id: status for status in statuses}, kinds,
-        capabilities.default_base_url, capabilities.has_api,
+        {group.status_group_id: group for group in groups},
+        {status.status_id: status for status in statuses},
+        kinds,
+        capabilities.default_base_url,
+        capabilities.has_api,
     )

@@ -87,9 +87,7 @@ async def overview(request: Request, identity: Viewer, project_id: str) -> Respo
     page = await pages.shell(request, identity, "settings")
     async with services_of(request).database() as connection:
         found = await history.last_changes(connection, project_id, after=_after(request), limit=50)
-    return pages.answer(
-        request, page, "settings/overview.html", project=project, sections=SECTION_PAGES, history=found
-    )
+    return pages.answer(request, page, "settings/overview.html", project=project, sections=SECTION_PAGES, history=found)
 
 
 @router.get("/settings/{project_id}/export.yaml")
