@@ -11,7 +11,7 @@ FIELDS: Mapping[str, str] = {
     "crm_id": "Id at the CRM; null: the CRM does not have it yet, or it is not known.",
     "vms_id": "Id in the warehouse system.",
     "entity": "Kind of object.",
-    "crm": "Kind of CRM, as `crm-elt connectors` lists them.",
+    "crm": "Kind of CRM: keycrm, retailcrm, custom ... as `crm` of the settings file.",
     "timezone": "The project's time zone (IANA).",
     "time_zone": "The project's time zone (IANA).",
     "items": "This page of the list.",

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from dashboard import cursors
 from dashboard.admin.audit_reading import read_page, scope
 from dashboard.admin.diff import differences
+from dashboard.deeds import sentence_of
 from dashboard.guard import Viewer
 from dashboard.services import services_of
 from dashboard.ui import pages
@@ -38,6 +39,7 @@ async def show_audit(request: Request, identity: Viewer) -> Response:
     return pages.answer(
         request, page, "admin/audit.html", found=found.entries, next=found.next, is_first=before_id is None,
         words=words, actions=actions, differences=differences, is_undoable=is_undoable,
+        sentence_of=sentence_of,
         errors={"from": since_error, "to": until_error},
     )  # fmt: skip
 

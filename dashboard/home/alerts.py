@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from dashboard.marks import N_, NN_
-from database.repositories.overview import OpenAlert, SyncState, Waiting
+from database.repositories.overview import AlertCount, SyncState, Waiting
 from database.repositories.settings import ProjectRow
+from sync.switching import BY_HAND
 
 Tone = Literal["over", "near"]
 """It stands still, or it goes on but somebody has to look."""
@@ -19,7 +20,6 @@ _INTERVALS = 3
 _GRACE = timedelta(minutes=10)
 """A project is late after so many of its intervals and what a run may take beyond them, as Dagster's check has it."""
 _LONGEST = 240
-BY_HAND = "by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ _TOLD_OTHERWISE = frozenset({"record_failed", "delivery_failed", "outbox_failed"
 
 
 def alerts_of(
-    project: ProjectRow, sync: SyncState, raised: Sequence[OpenAlert], waiting: Sequence[Waiting], now: datetime
+    project: ProjectRow, sync: SyncState, raised: Sequence[AlertCount], waiting: Sequence[Waiting], now: datetime
 ) -> list[Alert]:
     """What somebody has to look at, the worst first."""
     found: list[Alert] = []

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from dashboard.home.alerts import BY_HAND, Alert, alerts_of
+from dashboard.home.alerts import Alert, alerts_of
 from dashboard.identity import Identity
 from dashboard.orders import hiding
 from database.connection import Connection
 from database.repositories import overview, settings
 from database.repositories.overview import OrderCounts, SyncState
 from database.repositories.settings import ProjectRow
+from sync.switching import BY_HAND
 
 State = Literal["works", "attention", "stopped", "disabled", "new"]
 _ORDER: tuple[State, ...] = ("stopped", "attention", "works", "new", "disabled")

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Request
 
 from connectors.errors import ConfigError, ConnectorError
+from dashboard import deeds
 from dashboard.capabilities import capabilities_of
+from dashboard.deeds import Deed
 from dashboard.identity import Identity
 from dashboard.integrations.reading import address_with
 from dashboard.integrations.sentences import in_one
 from dashboard.integrations.workshop import workshop
 from dashboard.problems import problem_places
 from dashboard.services import environment_of, services_of
+from database.connection import Pool
 from database.repositories import requests
 from database.repositories.settings import ProjectRow
 from sync import oauth
@@ -35,10 +39,12 @@ SCHEMES_WITH_SECRET = ("token", "hmac", "bearer", "standard")
 
 async def test(request: Request, identity: Identity, row: ProjectRow) -> Trial:
     """Try the project's credentials and, where it has one, its definition. Raises ProblemError."""
-    async with workshop(request) as tools:
+    async with workshop(request) as tools, _noted(tools.pool, identity, row, deeds.TEST) as outcome:
         try:
             async with asyncio.timeout(TEST_SECONDS):
-                return await try_project(tools.pool, tools.keyring, row.project_id, actor=identity.actor)
+                trial = await try_project(tools.pool, tools.keyring, row.project_id, actor=identity.actor)
+            outcome["ok"] = trial.health.ok
+            return trial
         except TimeoutError:
             raise ProblemError(
                 504,
@@ -85,11 +91,16 @@ async def queue_sync(
         start = None if since is None else read_since(since, row.timezone)
     except ValueError as error:
         raise ProblemError(422, "invalid", f"since: {error}.") from None
-    async with services_of(request).database() as connection:
-        return await requests.enqueue(
+    async with services_of(request).database() as connection, connection.transaction():
+        request_id = await requests.enqueue(
             connection, row.project_id, stream=stream, since=start, is_full=full,
             origin="manual", requested_by=identity.actor,
         )  # fmt: skip
+        await deeds.note(
+            connection, identity, row.project_id, deeds.SYNC,
+            request=request_id, stream=stream, since=None if start is None else start.isoformat(), full=full,
+        )  # fmt: skip
+    return request_id
 
 
 async def set_credentials(
@@ -126,14 +137,16 @@ async def new_secret(request: Request, identity: Identity, row: ProjectRow) -> t
     return secret, address_with(row, environment_of(request), secret if scheme == "token" else None)
 
 
-async def register(request: Request, row: ProjectRow) -> str:
+async def register(request: Request, identity: Identity, row: ProjectRow) -> str:
     """Register our address at the CRM; a sentence on what was done. Raises ProblemError."""
-    async with workshop(request) as tools:
+    async with workshop(request) as tools, _noted(tools.pool, identity, row, deeds.REGISTRATION) as outcome:
         try:
             async with asyncio.timeout(TEST_SECONDS):
-                return await register_webhook(
+                said = await register_webhook(
                     tools.pool, tools.keyring, row.project_id, environment_of(request).public_ingest_url
                 )
+            outcome["ok"] = True
+            return said
         except TimeoutError:
             raise ProblemError(
                 504, "crm_slow", "The CRM has not answered within a minute: try again later.", word="retry"
@@ -162,6 +175,17 @@ async def add_project(
             return await access.add_project(connection, tools.keyring, values, credentials, actor=identity.actor)
         except SettingsError as error:
             raise refused(error) from None
+
+
+@asynccontextmanager
+async def _noted(pool: Pool, identity: Identity, row: ProjectRow, deed: Deed) -> AsyncIterator[dict[str, bool]]:
+    """The deed stands in the audit log, however it goes: `ok` is false unless it is set true within."""
+    outcome = {"ok": False}
+    try:
+        yield outcome
+    finally:
+        async with pool.connection() as connection:
+            await deeds.note(connection, identity, row.project_id, deed, **outcome)
 
 
 def refused(error: SettingsError) -> ProblemError:

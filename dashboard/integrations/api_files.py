@@ -43,6 +43,9 @@ _REPORT: dict[int | str, dict[str, Any]] = {
     },
     **refusals({409: ("under_way", "The import is under way: its report comes when it has ended.")}),
 }
+_UNDER_WAY: dict[int | str, dict[str, Any]] = {
+    202: {"model": schemas.UploadModel, "description": "Kept, and being imported: `location` says where to ask."},
+}
 _REFUSED = refusals({413: ("too_large", files.TOO_LARGE), 422: ("no_file", "Choose a file that is not empty.")})
 
 
@@ -63,14 +66,15 @@ async def list_uploads(
 
 
 @router.post(
-    "/{project_id}/uploads", status_code=201, summary="Upload a CSV file", responses=_REFUSED,
+    "/{project_id}/uploads", status_code=201, summary="Upload a CSV file",
+    responses={**_UNDER_WAY, **_REFUSED},
     openapi_extra=_FILE_BODY,
 )  # fmt: skip
 async def upload(request: Request, response: Response, identity: Admin, project_id: str) -> schemas.UploadModel:
     """201 with the report; 202 if the import is under way, with where to ask in `location`."""
     row = await project_of(request, identity, project_id)
     files.require_csv(row)
-    job = await files.take(request, row, await files.read_file(request))
+    job = await files.take(request, identity, row, await files.read_file(request))
     response.headers["location"] = f"{answers.PREFIX}/{project_id}/uploads/{job.upload_id}"
     if job.state in ("queued", "running"):
         response.status_code = 202

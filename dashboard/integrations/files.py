@@ -12,6 +12,8 @@ from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
 from connectors.csv import report
+from dashboard import deeds
+from dashboard.identity import Identity
 from dashboard.services import environment_of, services_of
 from database.connection import Connection, connect
 from database.repositories import csv_imports
@@ -47,7 +49,7 @@ async def read_file(request: Request) -> SentFile:
     return await file_of(body, request.headers.get("content-type", ""), request.query_params.get("filename"))
 
 
-async def take(request: Request, row: ProjectRow, sent: SentFile) -> CsvImport:
+async def take(request: Request, identity: Identity, row: ProjectRow, sent: SentFile) -> CsvImport:
     """Keep a file and import it, if it is small; how far that is. Raises ProblemError."""
     if len(sent.content) > csv_import.MOST_BYTES:
         raise ProblemError(413, "too_large", TOO_LARGE)
@@ -58,6 +60,10 @@ async def take(request: Request, row: ProjectRow, sent: SentFile) -> CsvImport:
         upload_id = await csv_import.land(
             connection, row.project_id, sent.content, filename=sent.filename, origin="http",
             delay_seconds=_DELAY_SECONDS if is_small else 0.0,
+        )  # fmt: skip
+        await deeds.note(
+            connection, identity, row.project_id, deeds.UPLOAD,
+            upload=upload_id, filename=sent.filename, bytes=len(sent.content),
         )  # fmt: skip
     log.info("csv_uploaded", project=row.project_id, upload=upload_id, bytes=len(sent.content))
     if is_small:

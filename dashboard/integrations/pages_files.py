@@ -38,7 +38,7 @@ async def upload(request: Request, identity: FormSender, project_id: str) -> Res
     form = await form_of(body, request.headers.get("content-type", ""))
     guard.require_proof(request, identity, form.fields.get(CSRF_FIELD))
     try:
-        job = await files.take(request, made.row, chosen_file(form))
+        job = await files.take(request, identity, made.row, chosen_file(form))
     except ProblemError as problem:
         if problem.status not in (400, 413, 422):
             raise

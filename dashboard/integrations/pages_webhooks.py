@@ -45,7 +45,7 @@ async def new_secret(request: Request, identity: Admin, project_id: str) -> Resp
 async def register(request: Request, identity: Admin, project_id: str) -> Response:
     made = await frame(request, identity, project_id)
     try:
-        said = await acting.register(request, made.row)
+        said = await acting.register(request, identity, made.row)
     except ProblemError as problem:
         if problem.status not in (422, 504):
             raise

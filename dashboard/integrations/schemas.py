@@ -122,7 +122,7 @@ class SyncAnswer(Model):
     since: datetime | None = Field(description="From when on records were asked for; null: where the last one ended.")
     is_full: bool = Field(description="Everything is read again, not only what changed.")
     requested_at: datetime
-    requested_by: str | None = Field(examples=["dashboard:admin"])
+    requested_by: str | None = Field(examples=["user:admin"])
     started_at: datetime | None
     finished_at: datetime | None
     transactions: int = Field(description="Sales that got a new version meanwhile.", examples=[12])

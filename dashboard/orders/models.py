@@ -178,7 +178,7 @@ class OverrideOut(BaseModel):
                     "order_id": "10482",
                     "is_urgent": True,
                     "reason": "The customer leaves on Friday",
-                    "updated_by": "user:ann",
+                    "updated_by": "user:admin",
                     "updated_at": "2026-11-21T09:00:00Z",
                 }
             ]

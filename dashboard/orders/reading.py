@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import psycopg
 
 from connectors import registry
+from dashboard.capabilities import capabilities_of
 from dashboard.marks import N_
 from dashboard.orders import hiding, timeline
 from dashboard.orders.query import OrderFilter
@@ -129,7 +130,7 @@ async def _read(connection: Connection, project: ProjectRow, order_id: str, now:
         await order_timelines.limits(connection, project_id), project.near_threshold, order.is_urgent,
         None if override is None else override.sla_profile,
     )  # fmt: skip
-    is_medical = is_health_data(project)
+    is_medical = capabilities_of(project).is_medical
     return Timeline(
         project=project,
         read_at=now,
@@ -145,14 +146,6 @@ async def _read(connection: Connection, project: ProjectRow, order_id: str, now:
         override=override,
         crm_address=crm_address(project, order_id),
     )
-
-
-def is_health_data(project: ProjectRow) -> bool:
-    """Whether the CRM keeps health data; one that is not known here is taken to."""
-    try:
-        return registry.get(project.crm).capabilities.is_medical
-    except KeyError:
-        return True
 
 
 def crm_address(project: ProjectRow, order_id: str) -> str | None:

@@ -34,5 +34,9 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "two-way": {"vms": {"inbound": True, "outbound_orders": True, "dry_run": False}},
     "status-map": {"status_map": {"new": "PENDING", "complete": "DELIVERED"}},
     "conflicts": {"conflict_policy": {"default": "newest", "status": "vms"}},
+    "address": {
+        "base_url": "https://openapi.keycrm.app/v1",
+        "webhook": {"auth": "hmac", "header": "X-Signature", "prefix": "sha256=", "ip_allow": ["192.0.2.0/24"]},
+    },
     "general": {"name": "Print shop", "timezone": "Europe/Kyiv", "region": "UA", "currency": "UAH"},
 }

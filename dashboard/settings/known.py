@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from connectors import registry
+from dashboard.capabilities import capabilities_of
 from dashboard.settings.forms.options import Kind, kind_of
 from database.connection import Connection
 from database.repositories import dictionaries
@@ -22,6 +23,9 @@ class Known:
     groups: Mapping[str, NamedGroup] = field(default_factory=dict)
     statuses: Mapping[str, NamedStatus] = field(default_factory=dict)
     option_kinds: Mapping[str, Kind] = field(default_factory=dict)
+    default_base_url: str | None = None
+    """Of the CRM's API, where it is the same for all accounts."""
+    has_api: bool = True
 
     @property
     def group_ids(self) -> tuple[str, ...]:
@@ -61,8 +65,13 @@ async def load_known(connection: Connection, row: ProjectRow) -> Known:
         hidden = _EDITED_ELSEWHERE.get(row.crm, ())
         options = registry.get(row.crm).capabilities.options
         kinds = {name: kind_of(annotation) for name, annotation in options.items() if name not in hidden}
+    capabilities = capabilities_of(row)
     groups = await dictionaries.load_groups(connection, row.project_id)
     statuses = await dictionaries.load_statuses(connection, row.project_id)
     return Known(
-        {group.status_group_id: group for group in groups}, {status.status_id: status for status in statuses}, kinds
+        {group.status_group_id: group for group in groups},
+        {status.status_id: status for status in statuses},
+        kinds,
+        capabilities.default_base_url,
+        capabilities.has_api,
     )

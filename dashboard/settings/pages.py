@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from dashboard import cursors
 from dashboard.guard import Admin, Viewer, visible_project
 from dashboard.identity import Identity
 from dashboard.numbers import LARGEST_ID, whole
@@ -85,10 +86,8 @@ async def overview(request: Request, identity: Viewer, project_id: str) -> Respo
     project = await visible_project(services_of(request), identity, project_id)
     page = await pages.shell(request, identity, "settings")
     async with services_of(request).database() as connection:
-        changes = await history.last_changes(connection, project_id, limit=50)
-    return pages.answer(
-        request, page, "settings/overview.html", project=project, sections=SECTION_PAGES, changes=changes
-    )
+        found = await history.last_changes(connection, project_id, after=_after(request), limit=50)
+    return pages.answer(request, page, "settings/overview.html", project=project, sections=SECTION_PAGES, history=found)
 
 
 @router.get("/settings/{project_id}/export.yaml")
@@ -174,7 +173,7 @@ async def undone(request: Request, identity: Identity, audit_id: int, *, togethe
 
 
 def keyring_of(request: Request) -> Keyring:
-    """Only compares stored secrets with themselves here: no section holds one."""
+    """Seals a new webhook secret, and tells stored secrets from others."""
     return Keyring.load(environment_of(request))
 
 
@@ -207,7 +206,18 @@ def _said(page: Shell, shown: SectionPage, result: ApplyResult) -> str:
     if not count:
         return _("Nothing was changed.")
     text = translations(page.language).ngettext("Saved: %(count)s change.", "Saved: %(count)s changes.", count)
-    return f"{text % {'count': count}} {_(COUNTS_LATER)}" if shown.is_measured else text % {"count": count}
+    told = [text % {"count": count}]
+    if shown.is_measured:
+        told.append(_(COUNTS_LATER))
+    if shown.name == "address":
+        own = f"{result.project_ids[0]}: "
+        told += [f"{_(note.removeprefix(own))}." for note in result.notes if note.startswith(own)]
+    return " ".join(told)
+
+
+def _after(request: Request) -> int | None:
+    """Where the page of last changes begins. Raises ProblemError, 400."""
+    return cursors.id_of(request.query_params.get("after"))
 
 
 async def _answer(
@@ -215,10 +225,10 @@ async def _answer(
     status: int = 200,
 ) -> Response:  # fmt: skip
     async with services_of(request).database() as connection:
-        changes = await history.last_changes(connection, project.project_id, section=shown.name)
+        found = await history.last_changes(connection, project.project_id, section=shown.name, after=_after(request))
     context: dict[str, Any] = {
         "project": project, "section": shown, "sections": SECTION_PAGES, "known": known, "view": view,
-        "changes": changes, "rows": lambda name: filled_rows(view.fields, name),
+        "history": found, "rows": lambda name: filled_rows(view.fields, name),
         "week": lambda name: week.week_of(view.fields, name),
     }  # fmt: skip
     return pages.answer(request, page, shown.template, status=status, **context)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.settings.forms import exchange, general, hours, options, rules, sla, statuses
+from dashboard.settings.forms import address, exchange, general, hours, options, rules, sla, statuses
 from dashboard.settings.forms.base import Draft, Fields
 from dashboard.settings.known import Known
 
@@ -56,6 +56,10 @@ SECTION_PAGES: Mapping[str, SectionPage] = {
             "What each status of the CRM means in the warehouse system. Of several with one meaning the first is sent.",
         ),
         SectionPage("conflicts", "Conflicts", "Who wins when both sides have changed the same field."),
+        SectionPage(
+            "address", "Address and webhooks",
+            "Where the CRM's API is, and how its webhooks prove that they are from it.",
+        ),
         SectionPage("general", "Name and zone", "The project's name, its time zone, and what its records leave out."),
     )
 }  # fmt: skip
@@ -87,6 +91,8 @@ def show(section: str, value: Mapping[str, Any], known: Known) -> dict[str, str]
             return statuses.show_map(value)
         case "conflicts":
             return exchange.show_conflicts(value)
+        case "address":
+            return address.show(value)
         case _:
             return general.show(value)
 
@@ -116,5 +122,7 @@ def read(section: str, fields: Fields, known: Known, stored: Mapping[str, Any]) 
             return statuses.read_map(fields)
         case "conflicts":
             return exchange.read_conflicts(fields)
+        case "address":
+            return address.read(fields)
         case _:
             return general.read(fields)

@@ -54,7 +54,7 @@ class OrderCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAlert:
+class AlertCount:
     """Open alerts of one kind."""
 
     kind: str
@@ -131,7 +131,7 @@ async def order_counts(
     return {row.pop("project_id"): OrderCounts(**row) for row in await cursor.fetchall()}
 
 
-async def open_alerts(connection: Connection, project_ids: Sequence[str]) -> dict[str, list[OpenAlert]]:
+async def open_alerts(connection: Connection, project_ids: Sequence[str]) -> dict[str, list[AlertCount]]:
     """Projects without one are left out."""
     cursor = await connection.execute(
         """
@@ -144,9 +144,9 @@ async def open_alerts(connection: Connection, project_ids: Sequence[str]) -> dic
         """,
         [list(project_ids)],
     )
-    alerts: dict[str, list[OpenAlert]] = {}
+    alerts: dict[str, list[AlertCount]] = {}
     for row in await cursor.fetchall():
-        alerts.setdefault(row.pop("project_id"), []).append(OpenAlert(**row))
+        alerts.setdefault(row.pop("project_id"), []).append(AlertCount(**row))
     return alerts
 
 

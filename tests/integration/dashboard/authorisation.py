@@ -131,7 +131,7 @@ _FORM = {"project": PROJECT}
 _BODY = {"project_id": PROJECT}
 _SECTIONS = (
     "sla", "working-hours", "cycle", "urgent", "statuses", "dashboard", "sync", "options", "two-way", "status-map",
-    "conflicts", "general",
+    "conflicts", "address", "general",
 )  # fmt: skip
 _MARTS = (
     "stages", "statuses", "cycles", "sla", "success", "cancellations", "first-pass", "throughput", "bottlenecks",

@@ -228,6 +228,35 @@ def test_a_new_webhook_secret_is_shown_once_and_is_the_one_that_is_stored(dash: 
     dash.execute("update config.projects set webhook = '{}' where project_id = 'print-shop'")
 
 
+def test_what_is_done_at_a_crm_is_in_the_audit_log_whether_it_works_or_not(
+    dash: Dashboard, admin: httpx.Client
+) -> None:
+    actor = f"user:{admin.get('/api/session').json()['login']}"
+    [start] = dash.rows("select max(audit_id) as id from config.audit_log")
+    queued = admin.post("/api/integrations/print-shop/syncs", json={"since": "2026-02-03", "stream": "orders"}).json()
+    assert admin.post("/api/integrations/salon/syncs", json={}).status_code == 422  # nothing was done
+    admin.post("/integrations/print-shop/test")
+    admin.post("/api/integrations/clinic/test")
+    admin.post("/integrations/print-shop/webhooks/register")
+    entries = dash.rows(
+        "select actor, action, project_id, object, after from config.audit_log where audit_id > %s order by audit_id",
+        start["id"],
+    )
+    asked = {"request": queued["request_id"], "stream": "orders", "since": "2026-02-02T22:00:00+00:00", "full": False}
+    assert [tuple(one.values()) for one in entries] == [
+        (actor, "asked", "print-shop", "synchronisation", asked),
+        (actor, "tested", "print-shop", "connection", {"ok": True}),
+        (actor, "tested", "clinic", "connection", {"ok": False}),
+        (actor, "registered", "print-shop", "address for webhooks", entries[3]["after"]),
+    ]
+    assert entries[3]["after"].keys() == {"ok"}
+    shown = admin.get("/audit?action=tested").text
+    assert "tested the connection to the CRM" in shown
+    spoken = admin.get("/audit?action=tested", headers={"accept-language": "uk"}).text
+    assert "перевірено з’єднання з CRM" in spoken
+    assert "запрошена синхронизация" in admin.get("/audit?action=asked", headers={"accept-language": "ru"}).text
+
+
 def test_a_sync_is_queued_once_and_told_of_in_a_sentence(dash: Dashboard, admin: httpx.Client) -> None:
     answer = admin.post("/api/integrations/print-shop/syncs", json={"since": "2026-02-01", "full": True})
     assert answer.status_code == 202, answer.text

@@ -192,6 +192,11 @@ def test_a_program_uploads_a_file_as_the_body_and_a_large_one_is_left_to_the_rel
 ) -> None:
     told = admin.post("/api/integrations/salon/uploads?filename=now.csv", content=FILE.replace("Tea", "Milk").encode())
     assert (told.status_code, told.json()["filename"], told.json()["updated"]) == (201, "now.csv", 1)
+    [entry] = dash.rows("select * from config.audit_log where action = 'uploaded' order by audit_id desc limit 1")
+    assert entry["actor"].startswith("user:user-")
+    assert (entry["project_id"], entry["object"], entry["after"]["filename"]) == ("salon", "file", "now.csv")
+    assert entry["after"]["upload"] == told.json()["upload_id"]
+    assert "uploaded a file" in admin.get("/audit?action=uploaded").text
     assert code(admin.post("/api/integrations/quiet/uploads", content=b"x")) == (404, "no_files")
     large = "date;phone;amount;description\n" + "01.03.2026;+380671112233;1;x\n" * 40_000
     waiting = admin.post("/api/integrations/salon/uploads", content=large.encode())

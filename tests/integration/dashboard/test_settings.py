@@ -14,7 +14,7 @@ from dashboard_process import Dashboard
 from dashboard import script_tokens
 from dashboard.settings.sections import SECTION_PAGES
 from database.encryption import Keyring
-from database.repositories import settings
+from database.repositories import credentials, settings
 from sync.settings import apply_settings
 from sync.settings.shown import Shown, shown_of
 
@@ -151,6 +151,9 @@ EDITS: list[tuple[str, dict[str, str | None], str, Any, Any]] = [
     ("status-map", {"map__1__crm": "done", "map__1__vms": "DELIVERED"}, "status_map done", None, "DELIVERED"),
     ("conflicts", {"policy": "per-field", "field__0__name": "status", "field__0__policy": "crm"}, "conflict_policy",
      "newest", {"status": "crm"}),
+    ("address", {"base_url": "https://crm.example.com/v1/"}, "base_url", None, "https://crm.example.com/v1"),
+    ("address", {"ip_allow": "10.0.0.0/8, 192.0.2.7"}, "webhook ip_allow", [], ["10.0.0.0/8", "192.0.2.7/32"]),
+    ("address", {"auth": "hmac", "header": "X-Signature", "prefix": "sha256="}, "webhook auth", "token", "hmac"),
     ("general", {"timezone": "Europe/Warsaw"}, "timezone", "Europe/Kyiv", "Europe/Warsaw"),
 ]  # fmt: skip
 
@@ -199,6 +202,10 @@ REFUSALS: list[tuple[str, dict[str, str | None], str, str]] = [
     ("two-way", {"given": "on", "clock_skew_seconds": "x"}, "clock_skew_seconds", "expected a whole number"),
     ("status-map", {"map__1__crm": "done", "map__1__vms": ""}, "map.1.vms", "expected PENDING"),
     ("conflicts", {"policy": "loudest"}, "policy", "expected newest, vms, crm or manual"),
+    ("address", {"base_url": "https://me:mine@crm.example.com"}, "base_url", "user and password do not belong"),
+    ("address", {"base_url": "https://crm.example.com/v1?a=1"}, "base_url", "expected an address without ? and #"),
+    ("address", {"ip_allow": "10.0.0.1/8"}, "ip_allow", "has bits beyond its prefix"),
+    ("address", {"encoding": "base64"}, "auth", "auth token takes no encoding"),
     ("general", {"timezone": "Europe/Kiew"}, "timezone", "expected an IANA time zone"),
 ]  # fmt: skip
 
@@ -342,6 +349,46 @@ def test_credentials_stay_and_are_nowhere_shown(shop: Dashboard, admin: httpx.Cl
     assert shop.rows("select * from config.credentials where project_id = %s order by name", PROJECT) == stored
     for address in (f"/settings/{PROJECT}/{section}" for section in SECTIONS):
         assert "of-the-print-shop" not in admin.get(address).text
+
+
+def test_a_secret_of_webhooks_is_stored_and_nowhere_shown(
+    shop: Dashboard, admin: httpx.Client, program: dict[str, str]
+) -> None:
+    def stored() -> dict[str, str]:
+        keyring = Keyring.load(shop.environment)
+        return shop.do(lambda c: credentials.load(c, keyring, PROJECT))
+
+    refused = edit(admin, "address", secret="first-hidden-word", auth="none")
+    assert (refused.status_code, "a secret is given, but auth none" in refused.text) == (422, True)
+    assert edit(admin, "address", secret="first-hidden-word").status_code == 303
+    assert stored()["webhook.secret"] == "first-hidden-word"
+    said = edit(admin, "address", base_url="http://crm.example.com").headers["location"]
+    assert stored()["webhook.secret"] == "first-hidden-word"
+    shown = admin.get(said).text
+    assert "credentials travel unencrypted" in shown
+    address = f"{shop.url}/api/settings/address?project={PROJECT}"
+    told = httpx.put(address, headers=program, json={"value": {"webhook": {"secret": "second-hidden-word"}}})
+    assert {change["object"] for change in told.json()["changes"]} == {"base_url", "credential webhook.secret"}
+    assert stored()["webhook.secret"] == "second-hidden-word"
+    entries = str(shop.rows("select before, after from config.audit_log"))
+    everything = refused.text + shown + told.text + httpx.get(address, headers=program).text + entries
+    assert "hidden-word" not in everything
+
+
+def test_the_last_changes_are_paged(shop: Dashboard, admin: httpx.Client) -> None:
+    for number in range(22):
+        shop.execute(
+            "insert into config.audit_log (actor, action, project_id, object, before, after)"
+            " values ('user:pager', 'changed', %s, 'cycle paged', %s, null)",
+            PROJECT, f'"step-{number:02}"',
+        )  # fmt: skip
+    first = admin.get(f"/settings/{PROJECT}/cycle").text
+    older = re.search(r'rel="next" href="([^"]+)"', first)
+    assert older is not None
+    second = admin.get(html.unescape(older[1])).text
+    shown = [sorted(set(re.findall(r"step-\d\d", page))) for page in (first, second)]
+    assert (shown[0], "step-00" in shown[1]) == ([f"step-{number:02}" for number in range(2, 22)], True)
+    assert admin.get(f"/settings/{PROJECT}/cycle?after=x").status_code == 400
 
 
 def test_the_export_is_taken_back_by_apply_without_a_change(shop: Dashboard, admin: httpx.Client) -> None:

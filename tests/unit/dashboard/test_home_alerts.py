@@ -10,7 +10,7 @@ import pytest
 
 from dashboard.home.alerts import alerts_of
 from dashboard.home.reading import Card, over_share, total
-from database.repositories.overview import OpenAlert, OrderCounts, StreamRun, SyncState, Waiting
+from database.repositories.overview import AlertCount, OrderCounts, StreamRun, SyncState, Waiting
 from database.repositories.settings import ProjectRow
 from database.repositories.words import ErrorWord
 
@@ -36,7 +36,7 @@ def synced(*streams: StreamRun, minutes: float = 2) -> SyncState:
     return SyncState(NOW - timedelta(minutes=minutes), is_running=False, streams=streams or (run(),))
 
 
-def kinds(row: ProjectRow, sync: SyncState, raised: list[OpenAlert] = [], waiting: list[Waiting] = []) -> list[str]:  # noqa: B006 - read only
+def kinds(row: ProjectRow, sync: SyncState, raised: list[AlertCount] = [], waiting: list[Waiting] = []) -> list[str]:  # noqa: B006 - read only
     return [alert.kind for alert in alerts_of(row, sync, raised, waiting, NOW)]
 
 
@@ -78,10 +78,10 @@ def test_what_is_disabled_by_hand_needs_nobody_and_what_failed_does() -> None:
 
 def test_the_worst_comes_first_and_nothing_is_told_twice() -> None:
     raised = [
-        OpenAlert("conflict", 1, NOW, "told by the count of conflicts"),
-        OpenAlert("record_failed", 7, NOW, "told by the count of dead letters"),
-        OpenAlert("crm_away", 1, NOW, "The CRM is away."),
-        OpenAlert("of_tomorrow", 1, NOW, "Something new."),
+        AlertCount("conflict", 1, NOW, "told by the count of conflicts"),
+        AlertCount("record_failed", 7, NOW, "told by the count of dead letters"),
+        AlertCount("crm_away", 1, NOW, "The CRM is away."),
+        AlertCount("of_tomorrow", 1, NOW, "Something new."),
     ]
     waiting = [Waiting("inbound", 3, NOW), Waiting("conflict", 1, NOW)]
     assert kinds(project(), synced(), raised, waiting) == ["crm_away", "of_tomorrow", "inbound", "conflict"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.settings.forms import base, exchange, general, hours, options, rules, sla, statuses
+from dashboard.settings.forms import address, base, exchange, general, hours, options, rules, sla, statuses
 from dashboard.settings.forms.base import Draft
 from dashboard.settings.known import Known
 from dashboard.settings.sections import SECTION_PAGES, read, show
@@ -221,6 +221,28 @@ def test_options_survive_the_form_and_those_that_it_does_not_show_stay(value: di
     }
 
 
+_NETWORKS = st.lists(st.ip_addresses().map(str), min_size=1, max_size=3, unique=True)
+
+
+@given(
+    optional(
+        base_url=st.just("https://crm.example.com/v1"),
+        webhook=optional(
+            auth=st.sampled_from(["hmac", "bearer", "standard", "none"]), encoding=st.just("base64"), header=_NAMES,
+            prefix=_NAMES, ip_allow=_NETWORKS,
+        ).filter(bool),
+    )
+)  # fmt: skip
+def test_the_address_and_the_proof_of_webhooks_survive_the_form(value: dict[str, Any]) -> None:
+    assert back("address", value) == value
+
+
+def test_a_secret_of_webhooks_is_taken_and_never_shown() -> None:
+    assert address.show({"webhook": {"auth": "hmac", "secret": "hidden"}}).get("secret") is None
+    assert address.read({"auth": "token", "secret": " hidden "}).value == {"webhook": {"secret": "hidden"}}
+    assert address.read({"auth": "token", "secret": " "}).value == {}
+
+
 def test_names_and_zones_survive_the_form() -> None:
     value = {"name": "Print shop", "timezone": "Europe/Kyiv", "currency": "UAH"}
     assert back("general", value) == value
@@ -241,6 +263,10 @@ def problems_at(draft: Draft, *places: str) -> list[str]:
     ("read_form", "fields", "place", "name"),
     [
         (sla.read, {"row.3.group": "2", "row.3.urgent": "x"}, "sla[0].urgent_limit", "row.3.urgent"),
+        (address.read, {"base_url": "x"}, "base_url", "base_url"),
+        (address.read, {"encoding": "base64"}, "webhook", "auth"),
+        (address.read, {"ip_allow": "x, y"}, "webhook.ip_allow[1]", "ip_allow"),
+        (address.read, {"auth": "hmac"}, "webhook.secret", "secret"),
         (sla.read, {"row.3.group": "2", "row.3.grid1": "x", "grid.1.name": "vip"}, "sla[0].limit", "row.3.grid1"),
         (sla.read, {"row.0.normal": "8:00"}, "sla[0].group_id", "row.0.group"),
         (sla.read, {}, "near_threshold", "near_threshold"),

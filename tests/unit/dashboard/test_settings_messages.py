@@ -14,6 +14,10 @@ from dashboard.ui.language import translations
             'очікується робочий час години:хвилини, наприклад 72:30, введено "8h"',
         ),
         ("cycle full is given already by projects[0].cycles[0]", "cycle full вказано двічі"),
+        (
+            'has bits beyond its prefix (did you mean "10.0.0.0/8"?), got "10.0.0.1/8"',
+            'має біти поза префіксом (можливо, "10.0.0.0/8"?), введено "10.0.0.1/8"',
+        ),
         ("base_url: required", "base_url: обов’язкове поле"),
         ("something that nobody has translated", "something that nobody has translated"),
     ],
