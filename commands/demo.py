@@ -89,6 +89,8 @@ def demo(
             stopping.set()
             if serve_after:
                 console.print("Stopping ...")
+            for account in accounts.shops:
+                account.seeded.state.webhooks.stop()
             supervisor.stop_all()
             server.stop()
             (environment.home / "demo.pid").unlink(missing_ok=True)
@@ -215,6 +217,7 @@ def _change(accounts: Sequence[KeyCrmAccount], ingest: str) -> None:
     for account in accounts:
         webhooks = account.seeded.state.webhooks
         webhooks.add_target(f"{ingest}/webhooks/keycrm/{account.project_id}?token={account.webhook_secret}")
+        webhooks.start()
         changed = sum(1 for _ in live_changes(account.seeded, _LIVE_CHANGES))
         webhooks.wait_idle(_SETTLE_SECONDS)
         console.print(f"{account.project_id}: {changed} changes at the CRM, each announced by a webhook.")
@@ -256,8 +259,7 @@ def _keep_changing(accounts: DemoAccounts, stopping: threading.Event) -> None:
 
     while not stopping.wait(5):
         for account in accounts.shops:
-            for _ in live_changes(account.seeded, 1):
-                account.seeded.state.webhooks.deliver_pending()
+            list(live_changes(account.seeded, 1))
         for other in accounts.others:
             if other.made.change is not None:
                 other.made.change()
