@@ -131,10 +131,12 @@ def test_a_broken_credential_is_told_and_shown_nowhere_and_a_right_one_works(adm
         expect(admin.get_by_text("Home textile is enabled.")).to_be_visible()
         audited = demo.rows(
             "select object, before, after from config.audit_log where project_id = 'home-textile' "
-            "order by audit_id desc limit 4"
+            "order by audit_id desc limit 6"
         )
     seen.append(str(audited))
-    assert [row["object"] for row in audited] == ["project", "credential api_key", "credential api_key", "project"]
+    tried = ["connection", "credential api_key"]  # the newest first
+    assert [row["object"] for row in audited] == ["project", *tried, *tried, "project"]
+    assert [row["after"] for row in audited if row["object"] == "connection"] == [{"ok": True}, {"ok": False}]
     for secret in (CANARY, *secrets.values()):
         assert not [text for text in seen if secret in text]
 
