@@ -78,7 +78,21 @@ _COUNTS = sql.SQL(
     every as materialized (
         select count(*) as orders, count(*) filter (where {is_hiding}) as of_hiding
         from intermediate.int_orders__latest as o
-        where (o.project_id, o.order_id) not in (select project_id, order_id from sync.changed_orders) and {conditions}
+        where {conditions}
+    ),
+
+    -- Those of them that are among the live ones now. Asking it of every order costs as much as counting them.
+    again as materialized (
+        select count(*) as orders, count(*) filter (where {is_hiding}) as of_hiding
+        from sync.changed_orders as changed
+        inner join intermediate.int_orders__latest as o
+            on changed.project_id = o.project_id and changed.order_id = o.order_id
+        where {conditions}
+    ),
+
+    stored as (
+        select every.orders - again.orders as orders, every.of_hiding - again.of_hiding as of_hiding
+        from every, again
     ),
 
     counted as materialized (
@@ -89,18 +103,26 @@ _COUNTS = sql.SQL(
     built as materialized (
         select {states}
         from intermediate.int_orders__latest as o
-        where (o.project_id, o.order_id) not in (select project_id, order_id from sync.changed_orders)
-            and over_after is not null and {conditions} and {open_shown}
+        where over_after is not null and {conditions} and {open_shown}
+    ),
+
+    again_built as materialized (
+        select {states}
+        from sync.changed_orders as changed
+        inner join intermediate.int_orders__latest as o
+            on changed.project_id = o.project_id and changed.order_id = o.order_id
+        where over_after is not null and {conditions} and {open_shown}
     ),
 
     written as (select {states} from live where is_shown)
 
     select
-        (select every.orders - every.of_hiding + counted.orders from every, counted)
+        (select stored.orders - stored.of_hiding + counted.orders from stored, counted)
             + (select count(*) from live where is_shown) as orders,
-        built.ok + written.ok as ok, built.near + written.near as near, built.over + written.over as over,
-        (select every.of_hiding - counted.orders from every, counted)
+        built.ok - again_built.ok + written.ok as ok, built.near - again_built.near + written.near as near,
+        built.over - again_built.over + written.over as over,
+        (select stored.of_hiding - counted.orders from stored, counted)
             + (select count(*) from live where not is_shown) as hidden
-    from built, written
+    from built, again_built, written
     """
 )
