@@ -21,8 +21,6 @@ def test_the_settings_of_the_page_can_be_applied(crm: str) -> None:
     examples = [text for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if text.startswith("projects:")]
     environ = dict.fromkeys(re.findall(r"\$\{(\w+)\}", page), SECRET)
     projects = [
-        project
-        for text in examples
-        for project in parse(text, source="README", environ=environ, known=CAPABILITIES)
+        project for text in examples for project in parse(text, source="README", environ=environ, known=CAPABILITIES)
     ]
     assert {project.crm for project in projects} == {crm}
