@@ -63,7 +63,7 @@ async def _ask(http: HttpSession, url: str, form: Mapping[str, object], headers:
 def _read(http: HttpSession, answer: Any, now: datetime) -> Tokens:
     token = answer.get("access_token") if isinstance(answer, dict) else None
     if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
-        raise ConfigError("the answer of token_url has no access_token: check token_url")
+        raise ConfigError("the answer of token_url has no access_token; check token_url")
     http.add_secret(token)
     kind = answer.get("token_type")
     if isinstance(kind, str) and kind.lower() != "bearer":

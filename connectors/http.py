@@ -139,12 +139,13 @@ class _Request:
 class Scrubber:
     """Takes secrets out of text."""
 
+    _NAME = r"[\w-]*(?:token|api_?key|secret|password|signature)"
+    _VALUE = r"[^&\s\"',;]+"
     _PATTERNS = (
         (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+"), r"\1 ***"),
-        (
-            re.compile(r"(?i)\b([\w-]*(?:token|api_?key|secret|password|signature))(\"?\s*[=:]\s*\"?)[^&\s\"',;]+"),
-            r"\1\2***",
-        ),
+        (re.compile(rf"(?i)(?<![\w-])({_NAME})(\"?\s*=\s*\"?){_VALUE}"), r"\1\2***"),
+        # A path's last part is no name of a secret: after "POST /access_token: " comes what the CRM answers.
+        (re.compile(rf"(?i)(?<![/\w-])({_NAME})(\"?\s*:\s*\"?){_VALUE}"), r"\1\2***"),
     )
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:

@@ -139,6 +139,8 @@ class MappingContext:
     """What the CRM has told of its places, by id."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The credentials that `Capabilities.mapping_secrets` names, for `check_webhook` alone."""
+    looks_for_echoes: bool = True
+    """Whether hints are compared with what we have written to the CRM; else they need no fingerprint."""
 
     def timezone_of(self, place_id: str | None = None) -> str:
         """The zone of a place, else that of the account, else the project's."""

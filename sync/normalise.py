@@ -32,6 +32,7 @@ from sync.projects import Lookup, Project
 from sync.record_errors import describe, is_of_a_record
 from sync.tracebacks import frames
 from sync.two_way.events import Drained, changes_of_core
+from sync.two_way.flags import flags_of
 from sync.two_way.touched import Touched, without_echoes
 from sync.validation import check
 
@@ -42,7 +43,7 @@ PORTION_CHARACTERS = 8_000_000
 YIELD_ROWS = 50
 """Rows that are mapped before other tasks (a pull's requests) have their turn."""
 LOGGED_FAILURES = 20
-"""Failures of a portion that are in the integration log one by one."""
+"""Of a portion, in the integration log one by one."""
 LOGGED_CHARACTERS = 4000
 
 _log = structlog.get_logger(__name__)
@@ -190,7 +191,9 @@ class Writer:
         """`is_replay`: nothing is read again from the CRM, and what a person has discarded stays so. Without
         `notes_sales` the changed sales are not kept in mind, and `finish` notes all of the project's."""
         try:
-            project: Project | ConfigError = await projects.load(connection, project_id, lookup)
+            known = await projects.load(connection, project_id, lookup)
+            looks = not is_replay and flags_of(known.row).writes
+            project: Project | ConfigError = replace(known, context=replace(known.context, looks_for_echoes=looks))
         except ConfigError as error:
             project = error
         return cls(connection, project_id, project, lookup, is_replay=is_replay, notes_sales=notes_sales)

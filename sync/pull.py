@@ -29,6 +29,7 @@ from sync.landings import Applier, applying
 from sync.normalise import DrainResult
 from sync.projects import Lookup, Project
 from sync.settings.rows import SYNC_DEFAULTS
+from sync.settings.trials import waits
 from sync.tracebacks import frames
 
 FLUSH_RECORDS = 1000
@@ -118,9 +119,10 @@ async def pull_project(
     async with pool.connection() as connection:
         project = await projects.load(connection, project_id, lookup)
         if not project.row.is_enabled:
+            step = "test" if waits(project.row) else "enable"
             raise ConfigError(
                 f"{project_id} is disabled ({project.row.disabled_reason or 'by hand'}): "
-                f"run `crm-elt project enable {project_id}`."
+                f"run `crm-elt project {step} {project_id}`."
             )
         if not project.capabilities.has_api:
             raise ConfigError(f"{project_id} has no API to pull, its records come as files: upload them.")

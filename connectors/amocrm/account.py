@@ -79,7 +79,7 @@ def _what_is_wrong(account: Account, error: ConfigError) -> str:
         return error.message
     if oauth.uses_oauth(account):
         return error.message.partition(": ")[2] or error.message
-    return "amoCRM refuses the credential access_token: it has expired or was revoked, create a new long-lived token"
+    return "amoCRM refuses the credential access_token; it has expired or was revoked, create a new long-lived token"
 
 
 def _filter_state(value: dict[str, Any]) -> bool | None:

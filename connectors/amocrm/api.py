@@ -98,7 +98,7 @@ def _long_lived(account: Account) -> str:
 def _meaning(status: int, headers: Mapping[str, str], body: Any) -> ConnectorError | None:
     """What the status does not say by itself."""
     if status == 401:
-        return ConfigError("amoCRM refuses the access_token: it has expired or was revoked", status=401)
+        return ConfigError("amoCRM refuses the access_token; it has expired or was revoked", status=401)
     if status == 402:
         return ConfigError("the amoCRM account is not paid")
     if status == 403:

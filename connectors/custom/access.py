@@ -122,4 +122,4 @@ def _refused(auth: Auth) -> str:
     names = " and ".join(auth.credentials.values())
     if not names:
         return "the vendor wants credentials: add `auth` to the definition"
-    return f"the vendor refuses {'the credentials' if ' and ' in names else 'the credential'} {names}: set it anew"
+    return f"the vendor refuses {'the credentials' if ' and ' in names else 'the credential'} {names}; set it anew"

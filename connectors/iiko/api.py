@@ -21,6 +21,7 @@ CLOUD, SPEC = "cloud", "spec"
 DIALECTS = (CLOUD, SPEC)
 _TOKEN = "token"  # noqa: S105 - the name of a field
 _V1, _V2 = "/api/1/access_token", "/api/v2/access_token"
+_AS_SHOWN = "set anew what iikoWeb shows"
 _LONGEST_TOKEN = 8192
 
 
@@ -100,10 +101,10 @@ class Api:
         given = self.account.credentials
         if self.dialect == SPEC:
             body = {"login": _needed(given, "login"), "password": _needed(given, "password")}
-            return await self._login("/api/auth", body, "login and password")
+            return await self._login("/api/auth", body, "credentials login and password", "check both")
         if login := given.get("api_login"):
             try:
-                return await self._login(_V1, {"apiLogin": login}, "api_login")
+                return await self._login(_V1, {"apiLogin": login}, "credential api_login")
             except ConfigError as error:
                 # Keys that were issued lately are refused here, and the refusal names the path that takes them.
                 if not (given.get("app_id") and given.get("client_secret")):
@@ -117,10 +118,10 @@ class Api:
             _needed(given, "api_login")
         app = {"appId": _needed(given, "app_id"), "clientSecret": _needed(given, "client_secret")}
         return await self._login(
-            _V2, {"apiKey": given.get("api_key") or login, **app}, "api_key, app_id and client_secret"
+            _V2, {"apiKey": given.get("api_key") or login, **app}, "credentials api_key, app_id and client_secret"
         )
 
-    async def _login(self, path: str, body: Mapping[str, Any], names: str) -> Tokens:
+    async def _login(self, path: str, body: Mapping[str, Any], names: str, advice: str = _AS_SHOWN) -> Tokens:
         try:
             answer = await self.http.request("POST", path, json=body, decode=_read_token)
         except NotFoundError as error:
@@ -131,7 +132,7 @@ class Api:
         except (ConfigError, PermanentError) as error:
             # 400 as well as 401: which one depends on the version.
             raise ConfigError(
-                f"iiko refuses the credential {names}: set the key anew as iikoWeb shows it ({error.message})",
+                f"iiko refuses the {names}; {advice} ({error.message})",
                 status=error.status,
             ) from None
         token = answer.value

@@ -114,7 +114,7 @@ async def check_health(http: HttpSession, account: Account) -> Health:
         answer = await http.request_json("GET", "/users", params={"limit": 1}, headers=headers(account))
     except ConfigError as error:
         if error.status == 401:
-            return Health(False, "KeyCRM refuses the credential api_key: copy the key anew from the settings of KeyCRM")
+            return Health(False, "KeyCRM refuses the credential api_key; copy the key anew from the settings of KeyCRM")
         return Health(False, error.message)
     except NotFoundError:
         return Health(False, f"There is no KeyCRM API at this base_url; it should be {BASE_URL}")

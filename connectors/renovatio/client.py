@@ -95,7 +95,7 @@ async def check_health(http: HttpSession, account: Account) -> Health:
     except ConfigError as error:
         if error.status == 401:
             return Health(
-                False, "Renovatio refuses the credential api_key: get the key anew from the clinic's administrator"
+                False, "Renovatio refuses the credential api_key; get the key anew from the clinic's administrator"
             )
         if error.status == 403:
             return Health(

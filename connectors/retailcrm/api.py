@@ -205,9 +205,9 @@ def _inspect(status: int, headers: Mapping[str, str], value: Any) -> ConnectorEr
         # The vendor's word for too many requests is 503, without Retry-After.
         return RetryError(f"RetailCRM answers {status}: {said}", status=429)
     if status == 403 and "apiKey" in said:
-        return ConfigError("RetailCRM refuses the credential api_key: copy the key anew from its settings", status=403)
+        return ConfigError("RetailCRM refuses the credential api_key; copy the key anew from its settings", status=403)
     if status == 400 and '"apiKey" is missing' in said:
-        return ConfigError("RetailCRM got no api_key: set the credential api_key", status=403)
+        return ConfigError("RetailCRM got no api_key; set the credential api_key", status=403)
     if status == 405 and not said:
         return ConfigError("there is no RetailCRM account at this address: check base_url", status=405)
     if status == 400 and "'site' is missing" in said:

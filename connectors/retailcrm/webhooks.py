@@ -102,7 +102,7 @@ def map_webhook(context: MappingContext, body: str) -> Batch:
     objects = _objects(values, context)
     if not objects:
         raise SkipRowError("no parameter of the webhook names an order or customer: check webhook_template")
-    seen = _fingerprint(values, objects.get("orders"), context)
+    seen = _fingerprint(values, objects.get("orders"), context) if context.looks_for_echoes else None
     return Batch(
         rereads=[Reread(stream, crm_id, seen if stream == "orders" else None) for stream, crm_id in objects.items()]
     )

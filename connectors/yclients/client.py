@@ -150,7 +150,7 @@ async def check_health(http: HttpSession, account: Account) -> Health:
             row, _ = await call_object(http, account, "GET", f"/company/{company}/", is_partner_only=True)
         except ConfigError as error:
             if error.status == 401:
-                return Health(False, "YCLIENTS refuses partner_token: copy the token anew from the developer's account")
+                return Health(False, "YCLIENTS refuses partner_token; copy the token anew from the developer's account")
             raise
         except NotFoundError:
             return Health(
@@ -162,7 +162,7 @@ async def check_health(http: HttpSession, account: Account) -> Health:
             if error.status == 401:
                 return Health(
                     False,
-                    "YCLIENTS refuses user_token: it ends when the user changes the password, get a new one for it",
+                    "YCLIENTS refuses user_token; it ends when the user changes the password, get a new one for it",
                 )
             raise
     except ConnectorError as error:

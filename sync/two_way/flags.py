@@ -20,6 +20,11 @@ class Flags:
     earlier_orders: bool
     skew: timedelta
 
+    @property
+    def writes(self) -> bool:
+        """Whether anything at all is written to the CRM."""
+        return not self.dry_run and (self.outbound_orders or self.outbound_customers or self.stock)
+
     def sends(self, entity: Entity) -> bool:
         """Whether changes of such objects go to the CRM."""
         return {

@@ -263,6 +263,7 @@ class ConnectorConformance:
         names = {"key", "token", *crm.capabilities.credential_names}
         assert any(name in health.message for name in names)
         assert "not-the-key-at-all" not in health.message
+        assert ": ***" not in health.message, "a word of the sentence was taken for a secret"
 
     async def test_health_of_an_address_where_nothing_answers_is_bad_and_no_exception(self, crm: SimulatedCrm) -> None:
         account = crm.account(base_url="http://127.0.0.1:1/nothing")

@@ -1,4 +1,5 @@
-"""Raw records by CRM and stream, from one factory: `raw/<crm>/<stream>`, by project and, where the API can, by UTC day.
+"""Raw records by CRM and stream, from one factory: `raw/<crm>/<stream>` in the group of the CRM, by project and, where
+the API can, by UTC day.
 
 A run of a partition pulls the records of that day at the CRM (orders by when they were ordered), whatever was pulled
 before; the schedule's runs take what is new since the stored cursor instead, and count for the day under way.
@@ -122,7 +123,7 @@ def _whole_name(crm: str) -> str:
 def _uploaded(crm: str, stream: Stream) -> dg.AssetSpec:
     return dg.AssetSpec(
         keys.raw(crm, stream.name),
-        group_name="raw",
+        group_name=crm,
         kinds={"fastapi", "postgres"},
         description=f"Records of {crm}'s {stream.name} in raw.api_records, from files that were uploaded.",
         metadata={"table": "raw.api_records"},
@@ -133,7 +134,7 @@ def _spec(crm: str, stream: Stream) -> dg.AssetSpec:
     how = "by project and the record's UTC day" if stream.has_windows else "by project, pulled whole"
     return dg.AssetSpec(
         keys.raw(crm, stream.name),
-        group_name="raw",
+        group_name=crm,
         kinds={"python", "postgres"},
         description=f"Records of {crm}'s {stream.name} in raw.api_records, verbatim, {how}.",
         metadata={"table": "raw.api_records"},

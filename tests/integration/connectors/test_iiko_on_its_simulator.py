@@ -98,7 +98,7 @@ async def test_a_refused_login_says_which_credentials_take_its_place(crm: Simula
     ("credentials", "named"),
     [
         ({"api_login": "wrong-login"}, "refuses the credential api_login"),
-        ({**APP_CREDENTIALS, "client_secret": "wrong"}, "refuses the credential api_key, app_id and client_secret"),
+        ({**APP_CREDENTIALS, "client_secret": "wrong"}, "refuses the credentials api_key, app_id and client_secret"),
         ({"api_key": "only-a-key"}, "credential app_id is not set"),
         ({}, "credential api_login is not set"),
     ],

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from connectors.errors import ConfigError
+from connectors.protocol import MappingContext
+from connectors.records import Batch
 from sync import dead_letters, replay
 from sync.normalise import drain
 from sync.process import process_all
 from sync.pull import pull_project
 from sync.requests import run_due
-from tests.support.toy_crm import minute
+from tests.support.toy_crm import ToyCrm, minute
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -159,6 +161,26 @@ async def test_what_a_person_discarded_stays_discarded(world: World) -> None:
     result = await replay.replay_project(world.pool, "shop", lookup=world.lookup)
     assert result.failed == 1
     assert await dead_letters.list_letters(world.pool) == []
+
+
+async def test_echoes_are_looked_for_where_something_is_written_and_in_no_replay(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    map_webhook = ToyCrm.map_webhook
+
+    def watched(self: ToyCrm, context: MappingContext, *rest: Any) -> Batch:
+        seen.append(context.looks_for_echoes)
+        return map_webhook(self, context, *rest)
+
+    monkeypatch.setattr(ToyCrm, "map_webhook", watched)
+    silent = {"outbound_orders": False, "outbound_customers": False, "stock": False}
+    await world.add_project("silent", vms=silent)
+    for project_id in ("shop", "silent"):
+        await world.webhook(json.dumps({"id": 1, "status": 1, "changed_at": minute(1)}), project_id=project_id)
+        await drain(world.pool, project_id, lookup=world.lookup)
+    await replay.replay_project(world.pool, "shop", lookup=world.lookup)
+    assert seen == [True, False, False]
 
 
 async def test_webhooks_that_land_meanwhile_are_applied_afterwards(world: World) -> None:

@@ -425,6 +425,12 @@ def test_secrets_are_found_encoded_too_and_short_ones_do_not_spoil_words() -> No
     assert scrubber.scrub("a+b/c=d a%2Bb%2Fc%3Dd no") == "*** *** no"
     scrubber.add("later-token")
     assert scrubber.scrub('x later-token "api_key": "zzzz"') == 'x *** "api_key": "***"'
+    assert scrubber.scrub("https://crm/x/token=zzzz access_token: zzzz") == "https://crm/x/token=*** access_token: ***"
+
+
+def test_what_follows_a_path_that_ends_like_a_secret_is_no_secret() -> None:
+    sentence = "POST /api/1/access_token: the CRM answers 401"
+    assert Scrubber().scrub(sentence) == sentence
 
 
 def test_numbers_survive_exactly() -> None:

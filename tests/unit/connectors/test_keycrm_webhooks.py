@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -81,6 +82,16 @@ def test_a_status_change_is_a_partial_order_an_event_and_a_reread() -> None:
     assert batch.order_items == []
     assert batch.order_payments == []
     json.dumps(batch.status_events[0].payload)
+
+
+def test_a_fingerprint_is_made_only_where_echoes_are_looked_for() -> None:
+    body = checked({"event": STATUS, "context": ROW})
+    looking, not_looking = (
+        KEYCRM.map_webhook(replace(CONTEXT, looks_for_echoes=looks), None, body, NOW) for looks in (True, False)
+    )
+    assert looking.rereads[0].fingerprint is not None
+    assert not_looking.rereads == [Reread("orders", looking.rereads[0].crm_id)]
+    assert (not_looking.orders, not_looking.status_events) == (looking.orders, looking.status_events)
 
 
 def test_a_change_of_payment_is_the_same_and_tells_the_same_event_once_more() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -156,6 +157,11 @@ def test_a_change_of_status_is_known_by_the_status_and_its_time() -> None:
 )
 def test_of_anything_else_the_payload_tells_too_little(changes: dict[str, str]) -> None:
     assert fingerprint(**changes) is None
+
+
+def test_where_no_echo_is_looked_for_nothing_is_reckoned() -> None:
+    [reread] = connector.map_webhook(replace(context(), looks_for_echoes=False), None, json.dumps(TOLD), NOW).rereads
+    assert reread == Reread("orders", "31")
 
 
 def test_a_template_that_was_typed_before_goes_on_without_fingerprints() -> None:

@@ -152,12 +152,13 @@ def test_a_dbt_project_that_does_not_parse_is_one_sentence(
     assert path.read_bytes() == before
 
 
-def test_each_crm_has_its_streams_as_assets_in_its_own_pool(definitions: dg.Definitions) -> None:
+def test_each_crm_has_its_streams_as_assets_in_its_own_group_and_pool(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     for crm in registry.names():
         capabilities = registry.get(crm).capabilities
         for stream in capabilities.streams:
             node = graph.get(dg.AssetKey(["raw", crm, stream.name]))
+            assert node.group_name == crm
             assert node.is_materializable is capabilities.has_api  # files are landed by others
             if not capabilities.has_api:
                 continue
