@@ -3,7 +3,7 @@
         scope='keys',
         key=['project_id', 'from_status_id', 'to_status_id', 'is_urgent'],
         notes='build_transitions',
-        finds_facts_by=['project_id', 'status_id', 'next_status_id', 'is_urgent'],
+        finds_facts_by=['project_id', 'status_id', 'next_status_id'],
     )
 }}
 -- The directly-follows graph: how often orders go from one status straight to another, and how long they were in the
