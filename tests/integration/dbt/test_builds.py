@@ -86,7 +86,8 @@ def test_a_bi_tool_reads_each_mart_and_nothing_else(built: Warehouse, server: Em
     )
     assert {row["relname"] for row in marts} == MARTS
     others = built.rows(
-        "select format('%I.%I', relnamespace::regnamespace, relname) as name from pg_class where relkind in ('r', 'v', 'm', 'p')"
+        "select format('%I.%I', relnamespace::regnamespace, relname) as name from pg_class"
+        " where relkind in ('r', 'v', 'm', 'p')"
         " and relnamespace::regnamespace::text not in ('marts', 'pg_catalog', 'information_schema', 'pg_toast')"
     )
     assert {other["name"].partition(".")[0] for other in others} >= {

@@ -8,6 +8,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from fastapi.routing import APIRoute
+
 from dashboard.analytics import pages as analytics_pages
 from dashboard.analytics import path_pages
 from dashboard.home import pages as home_pages
@@ -62,9 +64,8 @@ def area_of(page: str) -> str:
 
 def test_each_page_that_shows_marts_is_an_exposure(manifest: dict[str, Any]) -> None:
     modules = (home_pages, order_pages, analytics_pages, path_pages, integration_pages)
-    pages = {
-        str(route.path) for module in modules for route in module.router.routes if "GET" in route.methods
-    }  # type: ignore[attr-defined]
+    routes = [route for module in modules for route in module.router.routes if isinstance(route, APIRoute)]
+    pages = {route.path for route in routes if "GET" in route.methods}
     assert set(exposures(manifest)) == pages - DETAILS
 
 
