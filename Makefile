@@ -34,8 +34,9 @@ test: install ## Run all tests on embedded PostgreSQL, with coverage; ARGS are p
 	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m tests.support.coverage_summary
 
-properties: install ## Thousands of random projects and calls against the plain-Python calculation; DATABASES=n sets how many.
-	@CRM_ELT_PROPERTIES=$(DATABASES) $(BIN)/python -m pytest tests/integration/dbt/test_properties.py $(ARGS)
+properties: install ## Thousands of random projects against plain Python, and of random changes against a full refresh; DATABASES=n.
+	@CRM_ELT_PROPERTIES=$(DATABASES) $(BIN)/python -m pytest tests/integration/dbt/test_properties.py \
+	  tests/integration/dbt/test_incremental.py $(ARGS)
 
 chaos: install ## Both ways at full size: the relay killed 50 times in 5,000 changes, the CRM away for 5 minutes; some 10 minutes.
 	@CRM_ELT_KILLS=50 CRM_ELT_KILL_CHANGES=5000 CRM_ELT_OUTAGE_SECONDS=300 $(BIN)/python -m pytest -s \
@@ -48,13 +49,15 @@ lint: install ## Style, types, import arrows, Dagster definitions.
 	@$(BIN)/lint-imports
 	@$(BIN)/crm-elt dagster check
 
-bench: install ## Measure ingest, working time, pages of orders, pull, replay and the two-way sync, each in one run.
+bench: install ## Measure ingest, working time, pages, pull, replay and the two-way sync, each in one run; then `make properties`.
 	@$(BIN)/python -m benchmarks.ingest $(ARGS)
 	@$(BIN)/python -m benchmarks.intervals
 	@$(BIN)/python -m benchmarks.live_orders
 	@$(BIN)/python -m benchmarks.pull
+	@$(BIN)/python -m benchmarks.sync_changes
 	@$(BIN)/python -m benchmarks.replay
 	@$(BIN)/python -m benchmarks.latency
+	@$(MAKE) --no-print-directory ARGS= properties
 
 lock: install ## Write requirements.lock anew from pyproject.toml.
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

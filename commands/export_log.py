@@ -56,11 +56,17 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="", closefd=False) as stream:
             yield stream
         return
+    if output.is_dir():
+        raise CommandError(f"{output} is a folder: name a file in it with --output.")
     unfinished = output.with_name(f"{output.name}.part")
     try:
-        with unfinished.open("w", encoding="utf-8", newline="") as stream:
+        stream = unfinished.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise CommandError(f"{output} cannot be written ({error.strerror}): name another file with --output.") from None
+    try:
+        with stream:
             yield stream
+        unfinished.replace(output)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    unfinished.replace(output)

@@ -13,6 +13,12 @@
     /* only changed projects: {{ alias }} */
 {%- endmacro %}
 
+{# After `relation` in a FROM clause: only its rows of the model's keys that changed facts touch. `condition` joins them with
+   `changed_keys`, which has the columns of the key. #}
+{% macro only_changed_keys(relation, condition) -%}
+    /* only changed keys: {{ relation }} {{ condition }} */
+{%- endmacro %}
+
 {# After a relation in a FROM clause: each row once per grain, with the period in which its instant falls (periods.grain,
    periods.period_start); only periods in which anything changed. `alias`, with a project_id, stands for rows of `relation`. #}
 {% macro join_periods(relation, alias, instant, time_zone) -%}

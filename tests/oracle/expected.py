@@ -111,6 +111,13 @@ def cancellations(metrics: Metrics) -> Rows:
     }
 
 
+def cancellations_by_status(metrics: Metrics) -> Rows:
+    return {
+        cell: {**row, "cancellation_rate": share(row["cancellations"], row["exits"])}
+        for cell, row in metrics.cancellations_by_status().items()
+    }
+
+
 def successes(metrics: Metrics) -> Rows:
     return {
         cell: {**row, "on_time_rate": share(row["on_time"], row["on_time"] + row["late"])}
@@ -139,6 +146,10 @@ MARTS = {
         Mart(
             "rpt_cancellations", (*_CELL, "previous_status_group_id", "is_urgent"), cancellations,
             ("previous_status_group_name",),
+        ),
+        Mart(
+            "rpt_cancellations_by_status", (*_CELL, "previous_status_id", "is_urgent"), cancellations_by_status,
+            ("previous_status_name",),
         ),
         Mart("rpt_success", (*_CELL, "is_urgent"), successes),
     )

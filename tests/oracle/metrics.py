@@ -363,6 +363,20 @@ class Metrics:
                 previous = interval.group_id
         return dict(cells)
 
+    def cancellations_by_status(self) -> dict[tuple[Any, ...], dict[str, int]]:
+        """(grain, period_start, previous status, is_urgent) -> exits, cancellations."""
+        cells: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: {"exits": 0, "cancellations": 0})
+        for history in self.histories.values():
+            for before, interval in zip([None, *history], history, strict=False):
+                if before is not None and self.is_cancelled(before.group_id):
+                    continue
+                status = "" if before is None else before.event.status_id
+                for grain in ("day", "week", "month"):
+                    key = (grain, self.period(grain, interval.entered_at), status, interval.is_urgent)
+                    cells[key]["exits"] += 1
+                    cells[key]["cancellations"] += self.is_cancelled(interval.group_id)
+        return dict(cells)
+
     def successes(self) -> dict[tuple[Any, ...], dict[str, int]]:
         """(grain, period_start, is_urgent) -> orders, cancelled, on_time, late, without_limit."""
         names = ("orders", "cancelled", "on_time", "late", "without_limit")

@@ -24,10 +24,13 @@
         where batch_id <= (select min(batch_id) from sync.build_models where model in ('{{ models | join("', '") }}'))
     ),
 
-    purged_dates as (
-        delete from sync.build_dates
+    {%- for notes in ['dates', 'transitions', 'variants'] %}
+
+    purged_{{ notes }} as (
+        delete from sync.build_{{ notes }}
         where batch_id <= (select min(batch_id) from sync.build_models where model in ('{{ models | join("', '") }}'))
     ),
+    {%- endfor %}
 
     taken as (
         delete from sync.order_changes returning project_id, order_id

@@ -2,6 +2,7 @@
   Incremental models. config `scope` says what an incremental build computes anew, `key` what tells a model's rows apart:
     orders    rows of the orders in the batch        (only_changed_orders; the rows have project_id, order_id)
     periods   of the periods that changed facts touch (join_periods; project_id, grain, period_start)
+    keys      of the keys that changed facts touch (only_changed_keys; config `notes` names the table of sync that has them)
     projects  of the projects with a changed order   (only_changed_projects; project_id)
     all       everything, each time: small tables
   Of views, the scope only says which rows tests read (macros/engine/tested_rows.sql).
@@ -74,18 +75,17 @@
     {%- set fresh = model.name ~ '__fresh' -%}
     {%- set scope_columns = {
         'orders': ['project_id', 'order_id'], 'periods': ['project_id', 'grain', 'period_start'],
-        'projects': ['project_id'], 'all': [],
+        'keys': key, 'projects': ['project_id'], 'all': [],
     }[scope] -%}
-    {%- if scope == 'periods' -%}{%- call statement('period_index') -%}{{ period_index(sql) }}{%- endcall -%}{%- endif -%}
+    {%- set index = fact_index(sql, scope) -%}
+    {%- if index -%}{%- call statement('fact_index') -%}{{ index }}{%- endcall -%}{%- endif -%}
     {%- call statement('scope') -%}{{ scope_table(scope, state) }}{%- endcall -%}
     {%- call statement('main') -%}
         {{ get_create_table_as_sql(True, fresh_relation(fresh), sql_in_scope(sql, scope)) }}
     {%- endcall -%}
     {%- call statement('merge') -%}
         analyze {{ fresh }};
-        {%- if config.get('notes_dates') and scope == 'orders' and relation.identifier == 'fct_order_status_intervals' %}
-        {{ note_dates(state) }};
-        {%- endif %}
+        {%- if scope == 'orders' %}{{ note_before(state) }}{% endif %}
 
         delete from {{ relation }} as target
         {%- if scope_columns %} using build_scope as scope{% endif %}
@@ -111,26 +111,9 @@
                 {{ 'and ' if not loop.first }}target.{{ column }} = fresh.{{ column }}
                 {%- endfor %}
         )
-        {%- if config.get('notes_dates') and scope == 'orders' %};
-        {{ note_dates(state) }}
-        {%- endif %}
+        {%- if scope == 'orders' %};{{ note_after(state) }}{% endif %}
     {%- endcall -%}
 {% endmacro %}
-
-{# The local dates of all events of the orders in scope: their periods are aggregated anew. All of them, since a stage that
-   left its limit counts elsewhere too; before and after, since an event may have moved. #}
-{% macro note_dates(state) -%}
-    insert into sync.build_dates (batch_id, project_id, local_date)
-    select distinct {{ state.batch }}, facts.project_id, cast(moments.at at time zone projects.timezone as date)
-    from build_scope as scope
-    inner join {{ intervals_relation() }} as facts
-        on scope.project_id = facts.project_id
-        and scope.order_id = facts.order_id
-    inner join config.projects as projects on facts.project_id = projects.project_id
-    cross join lateral (values (facts.entered_at), (facts.left_at)) as moments (at)
-    where isfinite(moments.at)
-    on conflict do nothing
-{%- endmacro %}
 
 {% macro fresh_relation(name) %}
     {{ return(api.Relation.create(identifier=name, type='table')) }}
@@ -156,6 +139,12 @@
     {%- endif %};
     {%- elif scope == 'projects' %}
     select distinct project_id from sync.build_orders where batch_id > {{ state.done }};
+    {%- elif scope == 'keys' %}
+    select {{ config.require('key') | join(', ') }} from sync.{{ config.require('notes') }} where batch_id > {{ state.done }}
+    union
+    -- Where settings changed: names in the dictionaries are in the rows too.
+    select {{ config.require('key') | join(', ') }} from {{ this }}
+    where project_id in (select project_id from sync.build_orders where batch_id > {{ state.done }} and order_id = '');
     {%- elif scope == 'periods' %}
     select dates.project_id, grains.grain, cast(date_trunc(grains.grain, dates.local_date) as date) as period_start
     from sync.build_dates as dates
@@ -197,17 +186,28 @@
 {# Relation, alias, instant and time zone of the mark that join_periods leaves. #}
 {% macro period_mark() %}{{ return('(?s)/\\* periods: (\\S+) (\\w+) (\\w+) (\\S+) \\*/') }}{% endmacro %}
 
-{# By which a model finds the facts of a few periods. Made when it is first of use: a full build has none. Two models may
-   want the same index at once. #}
-{% macro period_index(sql) -%}
-    {%- set mark = modules.re.search(period_mark(), sql) -%}
-    {%- set parts = mark.group(1).replace('"', '').split('.') -%}
-    {%- set index = parts[2] ~ '_by_' ~ mark.group(3) -%}
+{# The facts, and the condition on build_scope, of the mark that only_changed_keys leaves. #}
+{% macro keys_mark() %}{{ return('/\\* only changed keys: (\\S+) (.*?) \\*/') }}{% endmacro %}
+
+{# By which a model finds the facts of a few periods or keys (config `finds_facts_by`; empty: they have their index). Made when
+   it is first of use: a full build has none. Two models may want the same index at once. #}
+{% macro fact_index(sql, scope) -%}
+    {%- if scope == 'periods' -%}
+        {%- set mark = modules.re.search(period_mark(), sql) -%}
+        {{ index_at_first_use(mark.group(1), ['project_id', mark.group(3)]) }}
+    {%- elif scope == 'keys' and config.get('finds_facts_by') -%}
+        {{ index_at_first_use(modules.re.search(keys_mark(), sql).group(1), config.get('finds_facts_by')) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro index_at_first_use(relation, columns) -%}
+    {%- set parts = relation.replace('"', '').split('.') -%}
+    {%- set index = parts[2] ~ '_by_' ~ columns[1:] | join('_') -%}
     do $do$
     begin
         if to_regclass('{{ parts[1] }}.{{ index }}') is null then
             perform pg_advisory_xact_lock(hashtextextended('{{ index }}', 0));
-            create index if not exists {{ index }} on {{ mark.group(1) }} (project_id, {{ mark.group(3) }});
+            create index if not exists {{ index }} on {{ relation }} ({{ columns | join(', ') }});
         end if;
     end
     $do$
@@ -224,6 +224,8 @@
         {%- set sql = modules.re.sub(
             '/\\* only changed projects: (\\w+) \\*/',
             'inner join build_scope as changed_projects on \\1.project_id = changed_projects.project_id', sql) -%}
+    {%- elif scope == 'keys' -%}
+        {%- set sql = modules.re.sub(keys_mark(), 'inner join build_scope as changed_keys on \\2', sql) -%}
     {%- elif scope == 'periods' -%}
         {%- set sql = modules.re.sub(
             period_mark() ~ '.*?/\\* end of periods \\*/',

@@ -72,5 +72,5 @@ def test_a_limit_of_one_group_concerns_the_orders_that_were_in_it(built: Warehou
 
 def test_batches_that_every_model_has_done_are_forgotten(built: Warehouse) -> None:
     build(built)
-    assert built.rows("select * from sync.build_orders") == []
-    assert built.rows("select * from sync.build_dates") == []
+    for notes in ("orders", "dates", "transitions", "variants"):
+        assert built.rows(f"select * from sync.build_{notes}") == [], notes

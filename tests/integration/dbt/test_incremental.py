@@ -31,9 +31,9 @@ PROJECTS = 60 if DATABASES or _GIVEN_SEEDS else 30
 ROUNDS = 6 if DATABASES or _GIVEN_SEEDS else 2
 
 PARTS = (
-    "agg_stage_durations", "agg_variants", "fct_order_stages", "fct_order_status_intervals", "int_flow__moves+",
-    "int_orders__latest", "int_orders__outcomes", "int_orders__traits", "int_statuses__overlaid",
-    "order_cycle_metrics+", "rpt_success",
+    "agg_stage_durations", "agg_status_transitions", "agg_variants", "fct_order_stages", "fct_order_status_intervals",
+    "int_flow__moves+", "int_flow__variants", "int_orders__latest", "int_orders__outcomes", "int_orders__paths",
+    "int_orders__traits", "int_statuses__overlaid", "order_cycle_metrics+", "rpt_success",
 )  # fmt: skip
 """What a build of a selection builds: tables then lag behind others in every way."""
 

@@ -78,6 +78,10 @@ def test_cancellations_by_previous_stage(built: Built) -> None:
     assert sum(row["cancellations"] for row in built.check("rpt_cancellations").values()) > 100
 
 
+def test_cancellations_by_previous_status(built: Built) -> None:
+    assert sum(row["cancellations"] for row in built.check("rpt_cancellations_by_status").values()) > 100
+
+
 def test_success_of_orders_not_cancelled(built: Built) -> None:
     expected = built.check("rpt_success")
     for end in ("cancelled", "on_time", "late", "without_limit"):

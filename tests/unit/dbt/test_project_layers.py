@@ -18,6 +18,7 @@ MARTS = {
     "integration_statistics", "dim_projects", "dim_statuses", "dim_customers", "fct_order_items", "fct_order_marketing",
     "fct_transactions", "fct_transactions_analytics",
     "agg_status_transitions", "agg_variants", "agg_daily_flow", "rpt_first_pass", "rpt_bottlenecks", "rpt_ageing",
+    "rpt_cancellations_by_status",
 }  # fmt: skip
 PREFIXES = {"staging": ("stg_",), "intermediate": ("int_",), "marts": ("fct_", "dim_", "agg_", "rpt_")}
 NAMED_BY_CONTRACT = {"orders_current", "order_cycle_metrics", "integration_statistics"}
@@ -104,6 +105,24 @@ def test_every_mart_has_a_contract_a_key_test_and_descriptions(models: dict[str,
             assert column["data_type"], f"{name}.{column['name']}"
 
 
+def test_each_metric_tells_its_formula_unit_grain_owner_and_what_is_left_out(
+    manifest: dict[str, Any], models: dict[str, Node], tests: list[Node]
+) -> None:
+    owners = {group["name"]: group["owner"]["name"] for group in manifest["groups"].values()}
+    keys = {
+        test["attached_node"]: set(test["test_metadata"]["kwargs"]["columns"])
+        for test in tests
+        if test.get("test_metadata", {}).get("name") == "unique_key"
+    }
+    metrics = {name for name in MARTS if name.startswith(("agg_", "rpt_"))} | {"integration_statistics"}
+    assert len(metrics) == 14
+    for name in metrics:
+        node, meta = models[name], models[name]["config"]["meta"]
+        assert meta["owner"] == owners[node["config"]["group"]], name
+        assert set(meta["grain"].split(" x ")) == keys[node["unique_id"]], name
+        assert all(len(meta[part]) > 5 for part in ("formula", "unit", "left_out")), name
+
+
 def test_every_other_model_is_described_and_computed_ones_have_a_key_test(
     models: dict[str, Node], tests: list[Node]
 ) -> None:
@@ -187,7 +206,9 @@ RULES_WITH_AN_EXAMPLE = {
     "what_was_written_since_is_computed_now", "one_person_in_several_projects",
     "no_health_data_for_analytics", "an_address_of_two_phones_is_nobodys",
     "periods_are_local_and_weeks_begin_on_monday", "dates_outside_every_calendar_are_unknown_and_not_time",
-    "a_variant_has_its_share_of_the_orders_like_it", "a_move_is_counted_on_its_local_day",
+    "a_variant_has_its_share_of_the_orders_like_it", "a_variant_counts_the_orders_that_took_it",
+    "a_cancellation_is_a_move_into_a_cancelled_group", "a_cancellation_counts_for_the_status_before",
+    "a_move_is_counted_on_its_local_day",
     "an_outcome_is_the_end_and_how_the_order_came_there",
     "the_time_of_a_transition_is_that_of_the_status_left", "a_path_is_the_whole_way_and_ends_by_closing_or_cancelling",
     "the_backlog_of_a_day_is_what_came_in_and_did_not_go_out", "an_order_that_comes_back_to_a_stage_is_no_first_pass",

@@ -1,29 +1,40 @@
-{{ config(scope='projects', key=['project_id', 'from_status_id', 'to_status_id', 'is_urgent']) }}
+{{
+    config(
+        scope='keys',
+        key=['project_id', 'from_status_id', 'to_status_id', 'is_urgent'],
+        notes='build_transitions',
+        finds_facts_by=['project_id', 'status_id', 'next_status_id'],
+    )
+}}
 -- The directly-follows graph: how often orders go from one status straight to another, and how long they were in the
 -- first one. '' is what was before the first event.
-with intervals as (
-    select facts.*
-    from {{ ref('fct_order_status_intervals') }} as facts
-    {{ only_changed_projects('facts') }}
-),
-
-steps as (
+with steps as (
     select
-        project_id,
-        order_id,
-        is_urgent,
-        status_id as from_status_id,
-        next_status_id as to_status_id,
-        {{ us_of('elapsed_seconds') }} as elapsed_us,
-        {{ us_of('working_seconds') }} as working_us
-    from intervals
-    where left_at is not null
+        facts.project_id,
+        facts.order_id,
+        facts.is_urgent,
+        facts.status_id as from_status_id,
+        facts.next_status_id as to_status_id,
+        {{ us_of('facts.elapsed_seconds') }} as elapsed_us,
+        {{ us_of('facts.working_seconds') }} as working_us
+    from {{ ref('fct_order_status_intervals') }} as facts
+    {{ only_changed_keys(
+        ref('fct_order_status_intervals'),
+        'facts.project_id = changed_keys.project_id and facts.is_urgent = changed_keys.is_urgent'
+        ~ ' and facts.status_id = changed_keys.from_status_id and facts.next_status_id = changed_keys.to_status_id'
+    ) }}
+    where facts.left_at is not null
 
     union all
 
-    select project_id, order_id, is_urgent, '', status_id, null, null
-    from intervals
-    where interval_number = 1
+    select facts.project_id, facts.order_id, facts.is_urgent, '', facts.status_id, null, null
+    from {{ ref('fct_order_status_intervals') }} as facts
+    {{ only_changed_keys(
+        ref('fct_order_status_intervals'),
+        'facts.project_id = changed_keys.project_id and facts.is_urgent = changed_keys.is_urgent'
+        ~ " and changed_keys.from_status_id = '' and facts.status_id = changed_keys.to_status_id"
+    ) }}
+    where facts.interval_number = 1
 ),
 
 counted as (

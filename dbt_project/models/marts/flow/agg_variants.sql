@@ -5,41 +5,25 @@
         indexes=[{'columns': ['orders desc', 'project_id', 'is_urgent', 'is_ended', 'variant_id']}],
     )
 }}
--- Each distinct path that orders have taken through the statuses. Orders still under way are counted apart: their path is
--- only the beginning of one.
-with measured as (
-    select
-        paths.project_id,
-        paths.is_urgent,
-        paths.is_ended,
-        paths.status_ids,
-        {{ join_list('paths.status_names', ' > ') }} as status_path,
-        {{ us_of('paths.elapsed_seconds') }} as elapsed_us,
-        {{ us_of('paths.working_seconds') }} as working_us,
-        {{ us_of('cycles.duration_seconds') }} as cycle_us
-    from {{ ref('int_orders__paths') }} as paths
-    {{ only_changed_projects('paths') }}
-    inner join {{ ref('dim_projects') }} as projects on paths.project_id = projects.project_id
-    left join {{ ref('order_cycle_metrics') }} as cycles
-        on paths.project_id = cycles.project_id
-        and paths.order_id = cycles.order_id
-        and projects.default_cycle_rule_id = cycles.cycle_rule_id
-)
-
+-- Each distinct path that orders have taken through the statuses, with its share: one more order changes the share of every
+-- path of its project, so that these are computed anew together, from paths that are counted already.
 select
-    project_id,
-    is_urgent,
-    is_ended,
-    {{ list_hash('status_ids') }} as variant_id,
-    max(status_path) as status_path,
-    status_ids,
-    count(*) as orders,
-    {{ share('count(*)', 'sum(count(*)) over (partition by project_id, is_urgent, is_ended)') }} as orders_share,
-    {{ percentile(0.5, 'elapsed_us') }} as median_elapsed_seconds,
-    {{ percentile(0.9, 'elapsed_us') }} as p90_elapsed_seconds,
-    {{ percentile(0.5, 'working_us') }} as median_working_seconds,
-    {{ percentile(0.9, 'working_us') }} as p90_working_seconds,
-    count(cycle_us) as cycles,
-    {{ percentile(0.5, 'cycle_us') }} as median_cycle_seconds
-from measured
-group by project_id, is_urgent, is_ended, status_ids
+    variants.project_id,
+    variants.is_urgent,
+    variants.is_ended,
+    variants.variant_id,
+    variants.status_path,
+    variants.status_ids,
+    variants.orders,
+    {{ share(
+        'variants.orders',
+        'sum(variants.orders) over (partition by variants.project_id, variants.is_urgent, variants.is_ended)'
+    ) }} as orders_share,
+    variants.median_elapsed_seconds,
+    variants.p90_elapsed_seconds,
+    variants.median_working_seconds,
+    variants.p90_working_seconds,
+    variants.cycles,
+    variants.median_cycle_seconds
+from {{ ref('int_flow__variants') }} as variants
+{{ only_changed_projects('variants') }}
