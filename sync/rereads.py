@@ -126,7 +126,7 @@ async def apply(
     # counted in core and among the dead letters, not as what the drain did.
     project_id, ids = account.project_id, list(found)
     before = await _events_read(connection, project_id, stream, ids)
-    run_id, counts = await _land(connection, account, stream, found, trigger, elapsed)
+    run_id, counts = await land(connection, account, stream, found, trigger, elapsed)
     await drain(pool, project_id, wait=True, lookup=lookup)
     after = await _events_read(connection, project_id, stream, ids)
     streams = (stream, stream + raw.TOMBSTONE)
@@ -144,7 +144,7 @@ async def apply(
     }
 
 
-async def _land(
+async def land(
     connection: Connection,
     account: ProjectAccount,
     stream: str,

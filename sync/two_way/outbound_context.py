@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,6 +53,8 @@ class Context:
     lookup: Lookup
     announced: frozenset[str] | None = None
     """As `Vocabulary.announced`."""
+    applying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while what was read before writing is brought into core: one at a time does it, and one connection."""
     loaded_at: float = field(default_factory=time.monotonic)
 
     @property

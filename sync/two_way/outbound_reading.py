@@ -16,6 +16,7 @@ from connectors.errors import ConnectorError
 from connectors.protocol import RawRecord
 from database.connection import Pool
 from sync import rereads
+from sync.normalise import drain
 from sync.two_way.objects import Entity
 from sync.two_way.outbound_change import Outgoing
 from sync.two_way.outbound_context import Context
@@ -65,5 +66,7 @@ async def _read(pool: Pool, context: Context, stream: str, group: Sequence[Outgo
     if found:
         elapsed = time.monotonic() - began
         async with pool.connection() as connection:
-            await rereads.apply(pool, connection, target.account, stream, found, TRIGGER, elapsed, context.lookup)
+            await rereads.land(connection, target.account, stream, found, TRIGGER, elapsed)
+        async with context.applying:  # only one drains a project: the others would wait with a connection each
+            await drain(pool, context.project_id, wait=True, lookup=context.lookup)
     return [out for out, answer in zip(group, answers, strict=True) if isinstance(answer, RawRecord)]

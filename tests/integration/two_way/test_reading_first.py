@@ -8,6 +8,7 @@ import pytest
 
 from connectors import registry
 from connectors.keycrm.simulator import SimulatorState
+from database.connection import open_pool
 from sync.normalise import drain
 from sync.pull import pull_project
 from sync.two_way import inbound
@@ -95,6 +96,21 @@ async def test_a_status_is_written_without_reading_for_the_crm_tells_of_it(
     await world.execute("update vms.orders set comment = 'ours' where id = 17")
     await send(world)
     assert len(state.requests.find(method="GET")) == before + 1
+
+
+async def test_many_are_read_side_by_side_with_fewer_connections_than_requests(
+    world: World, state: SimulatorState, base_url: str, database_url: str
+) -> None:
+    await order_of_both(world, base_url)
+    await world.execute(
+        "insert into vms.orders (project_id, id, customer_id) select 'print', n, 5 from generate_series(101, 130) as n"
+    )
+    await send(world)
+    await world.execute("update vms.orders set comment = 'ours' where id > 100")
+    async with open_pool(database_url, max_size=2, wait_seconds=5) as pool:
+        await send_due(pool, world.keyring, instance="t", lookup=registry.get, project_ids=["print"])
+    comments = [order.fields["manager_comment"] for order in state.orders]
+    assert comments.count("ours") == 30
 
 
 async def test_an_order_that_cannot_be_read_is_tried_again_and_nothing_is_lost(
