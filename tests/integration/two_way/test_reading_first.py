@@ -30,7 +30,7 @@ async def order_of_both(world: World, base_url: str, **project: Any) -> int:
         crm="keycrm",
         base_url=base_url,
         key=KEY,
-        options={"order_source_id": 1},
+        options={"order_source_id": 1, "rate_limit": {"requests": 6000, "per_seconds": 60}},
         vms={"inbound": True},
         **project,
     )
