@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from commands.demo_two_way import until, warehouse
+from commands.demo_two_way import some_sku, until, warehouse
 from commands.failures import CommandError
 from commands.output import console, counted
 from commands.stack import Stack
@@ -25,7 +25,7 @@ async def make(stack: Stack, account: KeyCrmAccount, ingest: str) -> None:
     Raises CommandError if either is not noticed.
     """
     project_id, state = account.project_id, account.seeded.state
-    sku = next(offer.fields["sku"] for offer in state.catalog.offers if offer.fields["sku"])
+    sku = some_sku(account)
     async with warehouse(stack, account, ingest) as ours:
 
         async def disputed() -> int | None:

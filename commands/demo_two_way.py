@@ -66,7 +66,7 @@ async def show(stack: Stack, account: KeyCrmAccount, ingest: str) -> None:
     Raises CommandError if either takes too long.
     """
     project_id, state = account.project_id, account.seeded.state
-    sku = next(offer.fields["sku"] for offer in state.catalog.offers if offer.fields["sku"])
+    sku = some_sku(account)
     shipped = next(row.fields for row in state.dictionaries["statuses"] if row.fields["alias"] == _SHIPPED)
     async with warehouse(stack, account, ingest) as ours:
 
@@ -99,6 +99,11 @@ async def show(stack: Stack, account: KeyCrmAccount, ingest: str) -> None:
         f"its status {shipped['name']} there was {status} in vms after {back:.1f} s.",
         soft_wrap=True,
     )
+
+
+def some_sku(account: KeyCrmAccount) -> str:
+    """Of the first article that has one."""
+    return next(str(offer.fields["sku"]) for offer in account.seeded.state.catalog.offers if offer.fields["sku"])
 
 
 async def until(look: Callable[[], Awaitable[T | None]], what: str) -> T:
